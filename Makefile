@@ -1,0 +1,243 @@
+# Builds, tests and installs luaserve; "make help" lists the targets. Variables:
+#
+#   LUA=lua5.4|luajit   the Lua to build on (lua5.4)
+#   SAN=1               with AddressSanitizer and UndefinedBehaviorSanitizer
+#   WERROR=1            warnings are errors
+#   ONLY="FILE DIR..."  the tests to run (all), FILTER=PATTERN their names
+#   JOBS=N              compilers at a time (one for each core)
+#   and CC, CFLAGS, CPPFLAGS, LDFLAGS, PREFIX, DESTDIR as everywhere.
+#
+# Each configuration has its folder, build/lua5.4, build/luajit-san and so on,
+# where everything is made anew when the flags change. build/luaserve is a link
+# to the binary that "make" built last; tests and benchmarks take the one that
+# LUA and SAN name, and leave the link alone.
+
+LUA = lua5.4
+override SAN := $(filter-out 0,$(SAN))
+CC = gcc
+CFLAGS = $(if $(SAN),-O1 -fno-omit-frame-pointer,-O2) -g
+PREFIX = /usr/local
+SPEC_LUA = lua5.4
+JOBS := $(shell nproc)
+
+DEV_lua5.4 = liblua5.4-dev
+DEV_luajit = libluajit2-5.1-dev
+DEV := $(or $(DEV_$(LUA)),$(error luaserve: LUA must be lua5.4 or luajit))
+DEPS = $(filter gcc clang,$(CC)) libc6-dev make pkg-config libev-dev libssl-dev \
+	$(DEV)
+DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-cjson curl
+DEPS_LINT = lua-check clang-format clang-tidy
+DEPS_BENCH = wrk
+
+BUILD := build/$(LUA)$(if $(SAN),-san)
+BIN := $(BUILD)/luaserve
+comma := ,
+
+# Every core is used, but "make clean all" keeps its order.
+ifeq ($(MAKELEVEL)$(word 2,$(MAKECMDGOALS)),0)
+MAKEFLAGS += -j$(JOBS)
+endif
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+## make              build build/luaserve
+all: $(BIN)
+	@ln -sfn $(BIN:build/%=%) build/luaserve
+
+# ---- Sources ----
+
+SRC := $(sort $(filter-out src/embed.c,$(wildcard src/*.c \
+	$(addprefix src/,base/*.c net/*.c http/*.c proc/*.c script/*.c))))
+OBJ := $(SRC:src/%.c=$(BUILD)/%.o) $(BUILD)/modules.o
+LUA_SRC := $(shell find lua/node lua/luaserve -name '*.lua' | LC_ALL=C sort)
+TESTS := $(shell find $(or $(ONLY),spec) -name '*_test.c' -o -name '*_spec.lua' \
+	2>/dev/null | LC_ALL=C sort)
+TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(filter %.c,$(TESTS)))
+
+# llhttp: the library where pkg-config knows it, else the C sources in Debian's
+# node-llhttp, which are loose unless told to be strict.
+ifeq ($(shell pkg-config --exists libllhttp 2>&1 || echo no),)
+LLHTTP_CPPFLAGS := $(shell pkg-config --cflags libllhttp)
+LLHTTP_LIBS := $(shell pkg-config --libs libllhttp)
+else
+LLHTTP := $(if $(wildcard /usr/share/llhttp/llhttp.c),,build/llhttp)/usr/share
+LLHTTP_SRC := $(addprefix $(LLHTTP)/llhttp/,llhttp.c api.c http.c)
+LLHTTP_CPPFLAGS := -DLLHTTP_STRICT_MODE=1 -isystem $(LLHTTP)/include/llhttp
+OBJ += $(LLHTTP_SRC:$(LLHTTP)/%.c=$(BUILD)/%.o)
+endif
+
+# ---- Flags ----
+
+# $(call once,NAME,COMMAND): the value of NAME, asked for when first needed;
+# targets that build nothing need no pkg-config.
+once = $(eval $(1) := $(shell $(2) 2>/dev/null))$($(1))
+LUA_CPPFLAGS = $(call once,LUA_CPPFLAGS,pkg-config --cflags $(LUA))
+LUA_LIBDIR = $(call once,LUA_LIBDIR,pkg-config --variable=libdir $(LUA))
+LUA_SHARED = $(call once,LUA_SHARED,pkg-config --libs $(LUA))
+SSL_CPPFLAGS = $(call once,SSL_CPPFLAGS,pkg-config --cflags openssl)
+SSL_LIBS = $(call once,SSL_LIBS,pkg-config --libs openssl)
+
+# Lua is linked statically where its archive is there: one file to copy, and
+# calls that need no jump table. The archive goes in whole and its API is
+# exported, nothing else is: Lua modules written in C find it in the binary.
+LUA_ARCHIVE = $(wildcard $(LUA_LIBDIR)/lib$(LUA:luajit=luajit-5.1).a)
+LUA_LIBS = $(if $(LUA_ARCHIVE),$(LUA_ARCHIVE) -lm -ldl,$(LUA_SHARED))
+LUA_WHOLE = $(if $(LUA_ARCHIVE),-Wl$(comma)--whole-archive $(LUA_ARCHIVE) \
+	-Wl$(comma)--no-whole-archive,$(LUA_SHARED))
+EXPORT = -Wl,--export-dynamic-symbol='lua_*' \
+	-Wl,--export-dynamic-symbol='luaL_*' \
+	-Wl,--export-dynamic-symbol='luaJIT_*'
+
+# gcc's two runtimes heed log_path (see spec/run) only where they are one.
+SANITIZE = $(if $(SAN),-fsanitize=address$(comma)undefined \
+	-fno-sanitize-recover=undefined \
+	$(if $(findstring gcc,$(CC)),-static-libasan -static-libubsan))
+WARN = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
+	-Wmissing-prototypes $(if $(WERROR),-Werror)
+DEFINES = -D_GNU_SOURCE -Isrc $(LUA_CPPFLAGS) $(SSL_CPPFLAGS) $(LLHTTP_CPPFLAGS) \
+	$(CPPFLAGS)
+COMPILE = $(CC) -std=gnu11 -pthread -fvisibility=hidden $(DEFINES) $(SANITIZE) \
+	$(CFLAGS) -MMD -MP
+LINK_FLAGS = -pthread $(SANITIZE) $(CFLAGS) -Wl,--as-needed $(LDFLAGS)
+LIBS = $(LLHTTP_LIBS) -lev $(SSL_LIBS) -lm -ldl
+
+# ---- Building ----
+
+# $(call need,TEST,WHAT,PACKAGE): what is missing is one line, not a page of
+# errors from the compiler.
+need = $(if $(shell { $(1); } >/dev/null 2>&1 || echo no),$(error luaserve: $(2) is \
+	missing: apt-get install $(3) (or: make deps)))
+define check
+$(call need,command -v $(CC),$(CC),$(CC) libc6-dev)
+$(call need,command -v pkg-config,pkg-config,pkg-config)
+$(call need,pkg-config --exists $(LUA),$(LUA),$(DEV))
+$(call need,pkg-config --exists openssl,openssl,libssl-dev)
+$(call need,printf '\043include <ev.h>' | $(CC) $(CPPFLAGS) -E -,libev,libev-dev)
+endef
+
+# $(call stamp,TEXT): writes TEXT to the target when it is not there already, so
+# that what depends on the target is made again when TEXT changes.
+stamp = $(shell mkdir -p $(@D))$(call replace,$(strip $(1)),$(file <$@))
+replace = $(if $(subst x$(1),,x$(2))$(subst x$(2),,x$(1)),$(file >$@,$(1)))
+
+$(BUILD)/compile.stamp: FORCE
+	@: $(strip $(check))$(call stamp,$(COMPILE) $(WARN))
+$(BUILD)/modules.stamp: FORCE
+	@: $(call stamp,$(LUA_SRC))
+$(BUILD)/link.stamp: $(BUILD)/compile.stamp FORCE
+	@: $(call stamp,$(CC) $(LINK_FLAGS) $(OBJ) $(LUA_WHOLE) $(LIBS))
+FORCE:
+
+$(BIN): $(OBJ) $(BUILD)/link.stamp
+	@echo "  LINK  $@"
+	@$(CC) $(LINK_FLAGS) $(EXPORT) -o $@ $(OBJ) $(LUA_WHOLE) $(LIBS)
+
+$(BUILD)/%.o: src/%.c $(BUILD)/compile.stamp | $(LLHTTP_SRC)
+	@echo "  CC    $<"
+	@mkdir -p $(@D)
+	@$(COMPILE) $(WARN) -c -o $@ $<
+
+# The Lua files become bytecode of the Lua that will run them.
+$(BUILD)/embed: $(BUILD)/embed.o
+	@$(CC) $(LINK_FLAGS) -o $@ $< $(LUA_LIBS)
+$(BUILD)/modules.c: $(BUILD)/embed $(LUA_SRC) $(BUILD)/modules.stamp
+	@echo "  LUA   $@"
+	@$< $@ $(LUA_SRC)
+$(BUILD)/modules.o: $(BUILD)/modules.c
+	@$(COMPILE) $(WARN) -c -o $@ $<
+
+$(BUILD)/llhttp/%.o: $(LLHTTP)/llhttp/%.c $(BUILD)/compile.stamp
+	@echo "  CC    $<"
+	@mkdir -p $(@D)
+	@$(COMPILE) -w -c -o $@ $<
+build/llhttp/usr/share/llhttp/llhttp.c:
+	@.ci/deps unpack node-llhttp build/llhttp
+build/llhttp/usr/share/llhttp/%.c: | build/llhttp/usr/share/llhttp/llhttp.c ;
+
+# Each spec/c/NAME_test.c is a program, given what it calls of the server.
+$(BUILD)/luaserve.a: $(OBJ) $(BUILD)/link.stamp
+	@rm -f $@
+	@ar rcs $@ $(filter-out $(BUILD)/main.o,$(OBJ))
+$(BUILD)/spec/%: spec/%.c $(BUILD)/luaserve.a
+	@echo "  CC    $<"
+	@mkdir -p $(@D)
+	@$(COMPILE) $(WARN) -MF $@.d -o $@ $< $(BUILD)/luaserve.a $(LINK_FLAGS) \
+		$(LUA_LIBS) $(LIBS)
+programs: $(BIN) $(TEST_PROGRAMS)
+
+-include $(OBJ:.o=.d) $(BUILD)/embed.d $(TEST_PROGRAMS:=.d)
+
+# ---- Running ----
+
+# What the specs and benchmarks are told about the binary.
+TOLD = LUASERVE_BIN='$(CURDIR)/$(BIN)' LUASERVE_ENGINE=$(LUA) SAN=$(SAN)
+
+## make run          install what is missing, build, start examples/hello.lua
+run: deps
+	@$(MAKE) all
+	@exec $(BIN) examples/hello.lua
+
+## make test         install what is missing, build, run every test (or ONLY=...)
+test: deps-test
+	@$(MAKE) programs
+	@$(TOLD) SPEC_LUA=$(SPEC_LUA) FILTER='$(FILTER)' spec/run \
+		$(TEST_PROGRAMS) $(filter %.lua,$(TESTS))
+
+## make bench        run the benchmarks of spec/bench
+bench: deps-bench
+	@$(MAKE) all
+	@$(TOLD) spec/bench/run
+
+## make lint         check the style and the likely mistakes of C and Lua
+C_FILES = $(wildcard src/*.[ch] src/*/*.[ch] spec/c/*.[ch])
+lint: deps-lint
+	@status=0; \
+	luacheck -q --no-color lua spec examples || status=1; \
+	clang-format --dry-run -Werror $(C_FILES) || status=1; \
+	printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -I FILE -P $(JOBS) \
+		clang-tidy --quiet FILE -- -std=gnu11 $(DEFINES) 2>/dev/null || \
+		status=1; \
+	exit $$status
+
+## make format       write the C files in the style of .clang-format
+format: deps-lint
+	@clang-format -i $(C_FILES)
+
+## make deps         install the Debian packages that a build needs; also
+##                   deps-test, deps-lint, deps-bench
+deps:
+	@.ci/deps install $(DEPS)
+	@$(if $(LLHTTP),test -e $(LLHTTP) || .ci/deps unpack node-llhttp build/llhttp)
+deps-test: deps
+	@.ci/deps install $(DEPS_TEST)
+deps-lint: deps
+	@.ci/deps install $(DEPS_LINT)
+deps-bench: deps
+	@.ci/deps install $(DEPS_BENCH)
+
+# ---- Installing ----
+
+SHARE = $(DESTDIR)$(PREFIX)/share/doc/luaserve
+PAPERS = $(wildcard README.md CHANGELOG.md LICENSE) $(shell find docs examples -type f)
+
+## make install      to PREFIX (/usr/local) below DESTDIR; make uninstall
+install: $(BIN)
+	@install -D $(BIN) $(DESTDIR)$(PREFIX)/bin/luaserve
+	@for file in $(PAPERS); do install -Dm644 $$file $(SHARE)/$$file || exit; done
+uninstall:
+	@rm -f $(DESTDIR)$(PREFIX)/bin/luaserve
+	@rm -rf $(SHARE)
+
+## make clean        remove what was built; distclean: the downloads as well
+clean:
+	@rm -rf $(filter-out build/llhttp,$(wildcard build/*))
+distclean:
+	@rm -rf build
+
+## make help         print this
+help:
+	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: all programs run test bench lint format deps deps-test deps-lint \
+	deps-bench install uninstall clean distclean help FORCE
