@@ -1,0 +1,50 @@
+/* A byte queue: what waits to be written to a socket, as a chain of segments
+ * that one writev sends. Small writes are copied into chunks; large ones are
+ * anchored where they lie and released when they have left. Owned by a conn. */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+
+#include <stddef.h>
+#include <sys/uio.h>
+
+enum {
+    BUF_CHUNK_SIZE = 4096, /* bytes of an ordinary chunk, header included */
+    BUF_KEPT_CHUNKS = 256  /* free chunks the process keeps for reuse */
+};
+
+struct buf_segment;
+
+struct buf {
+    struct buf_segment *head, *tail;
+    size_t size; /* bytes that wait */
+};
+
+/* Makes an empty queue; allocates nothing. */
+void buf_init(struct buf *buf);
+
+/* Releases all segments and leaves the queue empty. */
+void buf_clear(struct buf *buf);
+
+/* Returns room for n contiguous bytes at the end of the queue, valid until the
+ * next call on buf. */
+char *buf_reserve(struct buf *buf, size_t n);
+
+/* Makes the first n bytes of the room reserved last part of the queue. */
+void buf_commit(struct buf *buf, size_t n);
+
+/* Copies n bytes to the end of the queue. */
+void buf_append(struct buf *buf, const char *p, size_t n);
+
+/* Puts n bytes at p (borrowed until release is called) at the end of the queue
+ * without copying. release(arg) is called once, when they have been consumed or
+ * the queue is cleared; it must not touch the queue. */
+void buf_append_ref(struct buf *buf, const char *p, size_t n,
+                    void (*release)(void *arg), void *arg);
+
+/* Fills iov with up to max pieces from the front; returns their count. */
+int buf_iov(const struct buf *buf, struct iovec *iov, int max);
+
+/* Drops n bytes (at most buf->size) from the front. */
+void buf_consume(struct buf *buf, size_t n);
+
+#endif

@@ -1,0 +1,43 @@
+/* malloc with the answer to failure built in. A server that tries to go on
+ * without memory has paths that no test ever runs; dying at once with a clear
+ * line and being replaced is the safer promise. Lua's own memory is counted
+ * and limited elsewhere (script/script.c), where failing is recoverable. */
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *checked(void *p)
+{
+    if (p == NULL) {
+        fputs("luaserve: out of memory\n", stderr);
+        abort();
+    }
+    return p;
+}
+
+void *mem_alloc(size_t n)
+{
+    return checked(malloc(n ? n : 1));
+}
+
+void *mem_zalloc(size_t n)
+{
+    return checked(calloc(1, n ? n : 1));
+}
+
+void *mem_realloc(void *p, size_t n)
+{
+    return checked(realloc(p, n ? n : 1));
+}
+
+char *mem_strdup(const char *s)
+{
+    return checked(strdup(s));
+}
+
+void mem_free(void *p)
+{
+    free(p);
+}

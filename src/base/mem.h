@@ -1,0 +1,25 @@
+/* Heap memory that never fails: out of memory aborts the process with one line
+ * on standard error, and the supervisor starts a new one. Used by everybody
+ * above; memory that lives as long as a request comes from a pool instead. */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+
+/* Returns n bytes, uninitialised; the caller owns them. n may be 0. */
+void *mem_alloc(size_t n) __attribute__((malloc, returns_nonnull));
+
+/* Returns n zeroed bytes; the caller owns them. */
+void *mem_zalloc(size_t n) __attribute__((malloc, returns_nonnull));
+
+/* Resizes p (owned, may be NULL) to n bytes; takes p, the caller owns the
+ * result. */
+void *mem_realloc(void *p, size_t n) __attribute__((returns_nonnull));
+
+/* Returns a NUL-terminated copy of s; the caller owns it. */
+char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull));
+
+/* Frees p, which may be NULL. */
+void mem_free(void *p);
+
+#endif
