@@ -1,0 +1,361 @@
+/* One ev_io watcher a connection, for reading all the time and for writing only
+ * after a short write. Interest in reading is dropped lazily: a paused
+ * connection keeps its watcher until the peer really sends more, so that the
+ * usual pause and resume within a turn cost no system call. Reads go to one
+ * buffer that all connections share; only what a protocol leaves unused is
+ * copied, so an idle connection has no buffers. */
+#include "net/conn.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+static void conn_turn(struct conn *c);
+
+static void watch(struct conn *c, int events)
+{
+    if (c->io.events == events && (events == 0 || ev_is_active(&c->io)))
+        return;
+    ev_io_stop(c->loop->ev, &c->io);
+    ev_io_set(&c->io, c->io.fd, events);
+    if (events)
+        ev_io_start(c->loop->ev, &c->io);
+}
+
+static void watch_add(struct conn *c, int events)
+{
+    watch(c, (c->io.events & (EV_READ | EV_WRITE)) | events);
+}
+
+static void watch_drop(struct conn *c, int events)
+{
+    watch(c, (c->io.events & (EV_READ | EV_WRITE)) & ~events);
+}
+
+/* Has conn_turn called before the loop polls again. */
+static void turn_later(struct conn *c)
+{
+    if (!c->in_event)
+        loop_defer(c->loop, &c->turn);
+}
+
+static void destroy(struct conn *c)
+{
+    if (c->protocol->on_close != NULL)
+        c->protocol->on_close(c);
+    loop_undefer(&c->turn);
+    buf_clear(&c->out);
+    bytes_clear(&c->in);
+    mem_free(c);
+}
+
+/* Gives n bytes at p to the protocol; keeps what it leaves. */
+static void feed_fresh(struct conn *c, char *p, size_t n)
+{
+    size_t used;
+
+    c->feeding = true;
+    used = c->protocol->on_data(c, p, n);
+    c->feeding = false;
+    if (!c->dead && used < n)
+        bytes_append(&c->in, p + used, n - used);
+}
+
+void conn_feed(struct conn *c)
+{
+    size_t used;
+
+    c->again = false;
+    if (c->in.n == 0 || c->feeding || c->dead)
+        return;
+    c->feeding = true;
+    used = c->protocol->on_data(c, c->in.p, c->in.n);
+    c->feeding = false;
+    bytes_consume(&c->in, used);
+    if (c->in.n == 0)
+        bytes_clear(&c->in);
+}
+
+/* Reads once; returns false where there is nothing more to read now. */
+static bool read_once(struct conn *c)
+{
+    bool fresh = c->in.n == 0;
+    char *p = fresh ? c->loop->scratch : bytes_reserve(&c->in, 16384);
+    size_t room = fresh ? LOOP_SCRATCH_SIZE : 16384, got = 0;
+
+    switch (c->transport->read(c, p, room, &got)) {
+    case IO_AGAIN:
+        return false;
+    case IO_ERROR:
+        conn_close(c);
+        return false;
+    case IO_EOF:
+        c->eof = true;
+        watch_drop(c, EV_READ);
+        c->protocol->on_eof(c);
+        return false;
+    case IO_OK:
+        break;
+    }
+    if (fresh) {
+        feed_fresh(c, p, got);
+    } else {
+        bytes_commit(&c->in, got);
+        conn_feed(c);
+    }
+    return got == room;
+}
+
+/* After the answer: reads away what the peer still sends, within bounds. */
+static void discard(struct conn *c)
+{
+    size_t got = 0;
+    int i;
+
+    for (i = 0; i < CONN_READS; i++) {
+        enum io io =
+            c->transport->read(c, c->loop->scratch, LOOP_SCRATCH_SIZE, &got);
+
+        if (io == IO_AGAIN)
+            return;
+        c->lingered += (uint32_t)got;
+        if (io != IO_OK || c->lingered > CONN_LINGER_BYTES) {
+            conn_close(c);
+            return;
+        }
+    }
+}
+
+static void on_readable(struct conn *c)
+{
+    int i;
+
+    if (c->lingering) {
+        discard(c);
+        return;
+    }
+    for (i = 0; i < CONN_READS && !c->dead; i++) {
+        if (c->paused) {
+            watch_drop(c, EV_READ);
+            return;
+        }
+        if (!read_once(c))
+            return;
+    }
+}
+
+/* Output is stuck: the peer must take something, and at some rate. */
+static void arm_stall(struct conn *c)
+{
+    if (c->write_timeout <= 0 || c->stall.at != 0)
+        return;
+    c->stall_since = loop_now(c->loop);
+    c->stall_sent = 0;
+    deadline_in(&c->stall, c->write_timeout);
+}
+
+static void on_stall(struct deadline *d)
+{
+    struct conn *c = LIST_ITEM(d, struct conn, stall);
+    double span = loop_now(c->loop) - c->stall_since;
+
+    if (c->out.size == 0)
+        return;
+    if ((double)c->stall_sent < CONN_MIN_RATE * span)
+        conn_reset(c);
+    else
+        arm_stall(c);
+}
+
+/* Writes what the socket takes. */
+static void flush(struct conn *c)
+{
+    struct iovec iov[CONN_IOV];
+    size_t sent;
+
+    while (c->out.size > 0) {
+        int count = buf_iov(&c->out, iov, CONN_IOV);
+
+        switch (c->transport->write(c, iov, count, &sent)) {
+        case IO_OK:
+            c->stall_sent += sent;
+            buf_consume(&c->out, sent);
+            continue;
+        case IO_AGAIN:
+            watch_add(c, EV_WRITE);
+            arm_stall(c);
+            return;
+        default:
+            conn_close(c);
+            return;
+        }
+    }
+    if (c->io.events & EV_WRITE) {
+        watch_drop(c, EV_WRITE);
+        deadline_at(&c->stall, 0);
+    }
+}
+
+/* All output has left and no more is to come. */
+static void finished(struct conn *c)
+{
+    if (!c->linger || c->eof) {
+        conn_close(c);
+        return;
+    }
+    if (c->lingering)
+        return;
+    c->lingering = true;
+    c->transport->shutdown(c);
+    deadline_in(&c->deadline, CONN_LINGER_SECONDS);
+    watch_add(c, EV_READ);
+}
+
+/* Everything that waited for the end of the turn; may free c. */
+static void conn_turn(struct conn *c)
+{
+    int rounds;
+
+    for (rounds = 0; !c->dead && rounds < CONN_READS; rounds++) {
+        if (c->again && !c->finishing)
+            conn_feed(c);
+        if (!c->dead && c->out.size > 0 && !(c->io.events & EV_WRITE))
+            flush(c);
+        if (c->dead || c->out.size > 0)
+            break;
+        if (c->want_drain) {
+            c->want_drain = false;
+            c->protocol->on_drain(c);
+        } else if (!c->again || c->finishing) {
+            break;
+        }
+    }
+    if (!c->dead && c->finishing && c->out.size == 0)
+        finished(c);
+    if (c->dead)
+        destroy(c);
+    else if (rounds == CONN_READS)
+        loop_defer(c->loop, &c->turn);
+}
+
+static void on_turn(struct defer *d)
+{
+    struct conn *c = LIST_ITEM(d, struct conn, turn);
+
+    conn_turn(c);
+}
+
+static void on_io(struct ev_loop *ev, struct ev_io *io, int events)
+{
+    struct conn *c = LIST_ITEM(io, struct conn, io);
+
+    (void)ev;
+    c->in_event = true;
+    if (events & EV_WRITE)
+        flush(c);
+    if ((events & EV_READ) && !c->dead)
+        on_readable(c);
+    c->in_event = false;
+    conn_turn(c);
+}
+
+static void on_deadline(struct deadline *d)
+{
+    struct conn *c = LIST_ITEM(d, struct conn, deadline);
+
+    if (c->lingering)
+        conn_close(c);
+    else
+        c->protocol->on_deadline(c);
+}
+
+struct conn *conn_open(struct loop *loop, int fd, const struct addr *peer,
+                       const struct transport *transport,
+                       const struct protocol *protocol, struct list *list)
+{
+    struct conn *c = mem_zalloc(sizeof *c);
+    size_t len = peer->len < sizeof c->peer ? peer->len : sizeof c->peer;
+
+    c->loop = loop;
+    c->transport = transport;
+    c->protocol = protocol;
+    memcpy(&c->peer, &peer->sa, len);
+    buf_init(&c->out);
+    loop_defer_init(&c->turn, on_turn);
+    deadline_init(&c->deadline, loop, on_deadline);
+    deadline_init(&c->stall, loop, on_stall);
+    list_push(list, &c->link);
+    ev_io_init(&c->io, on_io, fd, EV_READ);
+    ev_io_start(loop->ev, &c->io);
+    return c;
+}
+
+struct buf *conn_out(struct conn *c)
+{
+    turn_later(c);
+    return &c->out;
+}
+
+void conn_pause(struct conn *c)
+{
+    c->paused = true;
+}
+
+void conn_resume(struct conn *c)
+{
+    if (c->dead)
+        return;
+    c->paused = false;
+    if (!c->eof)
+        watch_add(c, EV_READ);
+    c->again = true;
+    turn_later(c);
+}
+
+void conn_want_drain(struct conn *c)
+{
+    c->want_drain = true;
+    turn_later(c);
+}
+
+void conn_finish(struct conn *c, bool linger)
+{
+    c->finishing = true;
+    c->linger = c->linger || linger;
+    turn_later(c);
+}
+
+void conn_close(struct conn *c)
+{
+    if (c->dead)
+        return;
+    c->dead = true;
+    c->transport->close(c);
+    ev_io_stop(c->loop->ev, &c->io);
+    close(c->io.fd);
+    deadline_clear(&c->deadline);
+    deadline_clear(&c->stall);
+    list_remove(&c->link);
+    loop_defer(c->loop, &c->turn);
+}
+
+void conn_reset(struct conn *c)
+{
+    struct linger hard = {.l_onoff = 1, .l_linger = 0};
+
+    if (c->dead)
+        return;
+    setsockopt(c->io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    conn_close(c);
+}
+
+void conn_peer(const struct conn *c, struct addr *out)
+{
+    *out = (struct addr){.len = sizeof c->peer};
+    memcpy(&out->sa, &c->peer, sizeof c->peer);
+    if (c->peer.sa.sa_family == AF_INET)
+        out->len = sizeof c->peer.in4;
+}

@@ -1,0 +1,115 @@
+/* A connection: a socket, its transport, what was read and not yet used, what
+ * waits to be written. The protocol above (HTTP/1, HTTP/2, WebSocket) gets
+ * bytes and is asked for nothing else. Output only ever appends to a queue; it
+ * leaves with one writev when the turn ends or when the socket is writable.
+ *
+ * Life: conn_open; then, whatever goes wrong, conn_close marks the connection
+ * dead and closes its socket; protocol->on_close and the free follow when
+ * nothing of the connection is on the C stack any more. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/list.h"
+#include "net/addr.h"
+#include "net/deadline.h"
+#include "net/loop.h"
+#include "net/transport.h"
+
+enum {
+    CONN_IOV = 64,  /* pieces of one writev */
+    CONN_READS = 4, /* reads in a row before others have a turn */
+    CONN_LINGER_BYTES = 256 * 1024, /* discarded of what a peer sends after */
+    CONN_LINGER_SECONDS = 5,        /* the answer, and for how long */
+    CONN_MIN_RATE = 100             /* bytes/s that a reading peer must take */
+};
+
+/* What speaks on a connection. No call may free the connection: conn_close
+ * marks it, and on_close is the last call. */
+struct protocol {
+    /* n bytes are at p, writable and valid during the call. Returns how many
+     * were used; the rest is kept and given again in front of what follows. */
+    size_t (*on_data)(struct conn *c, char *p, size_t n);
+    /* The peer will send no more. */
+    void (*on_eof)(struct conn *c);
+    /* The output queue is empty again, after conn_want_drain. */
+    void (*on_drain)(struct conn *c);
+    /* c->deadline has passed. */
+    void (*on_deadline)(struct conn *c);
+    /* The server is closing: end when idle, and after the answers owed. */
+    void (*on_shutdown)(struct conn *c);
+    /* The connection is gone; release c->state. */
+    void (*on_close)(struct conn *c);
+};
+
+struct conn {
+    struct list link; /* in the owner's list */
+    struct ev_io io;
+    const struct transport *transport;
+    void *transport_state;
+    const struct protocol *protocol;
+    void *state; /* the protocol's */
+    void *owner; /* whoever opened it: a server */
+    struct loop *loop;
+    struct buf out;
+    struct bytes in;
+    struct defer turn;
+    struct deadline deadline; /* the protocol's */
+    struct deadline stall;    /* of output */
+    double write_timeout;     /* seconds; 0: none */
+    double stall_since;
+    uint64_t stall_sent; /* bytes sent since stall_since */
+    uint32_t lingered;   /* bytes discarded while lingering */
+    bool dead, eof, paused, again, in_event;
+    bool want_drain, finishing, linger, lingering, feeding;
+    union {
+        struct sockaddr sa;
+        struct sockaddr_in in4;
+        struct sockaddr_in6 in6;
+    } peer;
+};
+
+/* Takes the connected non-blocking socket fd; the connection is linked into
+ * list. peer is copied. state is handed to the protocol untouched. */
+struct conn *conn_open(struct loop *loop, int fd, const struct addr *peer,
+                       const struct transport *transport,
+                       const struct protocol *protocol, struct list *list);
+
+/* The output queue, to append to; it is flushed when the turn ends. Appending
+ * to a dead connection is allowed and has no effect. */
+struct buf *conn_out(struct conn *c);
+
+/* Stops reading from the socket; what was read already may still come. */
+void conn_pause(struct conn *c);
+
+/* Goes on reading, and gives what was kept to the protocol at the turn's end.
+ */
+void conn_resume(struct conn *c);
+
+/* Gives what was kept to the protocol now; nothing where it is being given
+ * already, or nothing was kept. */
+void conn_feed(struct conn *c);
+
+/* Calls protocol->on_drain once, when the output queue is empty. */
+void conn_want_drain(struct conn *c);
+
+/* Closes when all output has left. linger: what the peer still sends is read
+ * away for a while, so that a reset does not destroy the answer on its way
+ * (RFC 9112 9.6). */
+void conn_finish(struct conn *c, bool linger);
+
+/* Closes at once; output is dropped. Safe to call at any time, twice too. */
+void conn_close(struct conn *c);
+
+/* Closes at once with a TCP reset, so that the peer sees that it was cut. */
+void conn_reset(struct conn *c);
+
+/* The peer's address; for a Unix socket its family is all there is. */
+void conn_peer(const struct conn *c, struct addr *out);
+
+#endif

@@ -1,0 +1,34 @@
+/* What a connection is carried by: a table of functions that plain.c fills for
+ * TCP and Unix sockets, and tls.c for TLS. conn.c calls it and knows nothing
+ * else about the difference. None of them blocks or calls back. */
+#ifndef NET_TRANSPORT_H
+#define NET_TRANSPORT_H
+
+#include <stddef.h>
+#include <sys/uio.h>
+
+struct conn;
+
+/* How an attempt at input or output ended. IO_AGAIN: wait until the socket is
+ * readable or writable; IO_EOF: the peer will send no more; IO_ERROR: the
+ * connection is broken, errno says how. */
+enum io { IO_OK, IO_AGAIN, IO_EOF, IO_ERROR };
+
+struct transport {
+    /* Goes on with whatever precedes the first byte; IO_OK when done. */
+    enum io (*handshake)(struct conn *c);
+    /* Reads up to n bytes to p and sets *got. */
+    enum io (*read)(struct conn *c, char *p, size_t n, size_t *got);
+    /* Writes from count pieces and sets *sent, which may be less than all. */
+    enum io (*write)(struct conn *c, const struct iovec *iov, int count,
+                     size_t *sent);
+    /* Tells the peer that nothing more will come; reading goes on. */
+    void (*shutdown)(struct conn *c);
+    /* Frees what the transport keeps for c; the descriptor is conn's. */
+    void (*close)(struct conn *c);
+};
+
+/* TCP or a Unix socket, nothing between. */
+extern const struct transport plain_transport;
+
+#endif
