@@ -1,0 +1,170 @@
+/* What is the same for every version: which responses have a body, how long it
+ * is said to be, and that nobody sends more than that. Exchanges are kept for
+ * reuse, since a server at work makes one per request. */
+#include "http/exchange.h"
+
+#include "base/mem.h"
+#include "http/status.h"
+
+enum { KEPT_MAX = 128 };
+
+static struct exchange *kept[KEPT_MAX];
+static unsigned kept_count, alive;
+
+struct exchange *exchange_new(struct server *server)
+{
+    struct exchange *x = kept_count ? kept[--kept_count] : mem_alloc(sizeof *x);
+
+    memset(x, 0, sizeof *x);
+    list_init(&x->link);
+    pool_init(&x->pool);
+    x->server = server;
+    x->status = 200;
+    x->declared = -1;
+    alive++;
+    return x;
+}
+
+void exchange_free(struct exchange *x)
+{
+    alive--;
+    pool_clear(&x->pool);
+    if (kept_count < KEPT_MAX)
+        kept[kept_count++] = x;
+    else
+        mem_free(x);
+}
+
+unsigned exchange_count(void)
+{
+    return alive;
+}
+
+static void piece_drop(struct piece *piece)
+{
+    if (piece->release != NULL)
+        piece->release(piece->arg);
+    piece->release = NULL;
+}
+
+/* The digits of a Content-Length, or -1. */
+static int64_t length_of(struct str digits)
+{
+    int64_t n = 0;
+    size_t i;
+
+    if (digits.n == 0 || digits.n > 18)
+        return -1;
+    for (i = 0; i < digits.n; i++) {
+        if (digits.p[i] < '0' || digits.p[i] > '9')
+            return -1;
+        n = n * 10 + (digits.p[i] - '0');
+    }
+    return n;
+}
+
+enum sent exchange_send_head(struct exchange *x, int64_t length)
+{
+    struct header *set;
+
+    if (x->codec == NULL)
+        return SENT_CLOSED;
+    if (x->head_sent)
+        return SENT_OK;
+    /* RFC 9110 15.3.5, 15.4.5; HEAD was marked when the request came. */
+    if (x->status == 204 || x->status == 304) {
+        x->bodyless = true;
+        length = -1;
+    }
+    set = headers_find(&x->response, HEADER_CONTENT_LENGTH, 0);
+    x->declared = set != NULL ? length_of(set->value) : length;
+    x->head_sent = true;
+    x->codec->send_head(x, length);
+    return SENT_OK;
+}
+
+enum sent exchange_write(struct exchange *x, struct piece piece)
+{
+    if (x->ended_out || x->codec == NULL) {
+        piece_drop(&piece);
+        return x->ended_out ? SENT_ENDED : SENT_CLOSED;
+    }
+    exchange_send_head(x, -1);
+    if (x->bodyless || piece.n == 0) {
+        piece_drop(&piece);
+        return SENT_OK;
+    }
+    if (x->declared >= 0 && x->sent + piece.n > (uint64_t)x->declared) {
+        piece_drop(&piece);
+        return SENT_EXCESS;
+    }
+    x->sent += piece.n;
+    x->codec->send_body(x, &piece);
+    if (x->codec->queued(x) > EXCHANGE_HIGH_WATER)
+        return SENT_FULL;
+    return SENT_OK;
+}
+
+enum sent exchange_end(struct exchange *x, struct piece piece)
+{
+    enum sent sent;
+
+    if (!x->head_sent && !x->ended_out && x->codec != NULL)
+        exchange_send_head(x, x->bodyless && !piece.n ? -1 : (int64_t)piece.n);
+    sent = exchange_write(x, piece);
+    if (sent != SENT_OK && sent != SENT_FULL)
+        return sent;
+    x->ended_out = true;
+    if (!x->bodyless && x->declared >= 0 && x->sent < (uint64_t)x->declared) {
+        x->codec->reset(x, CLOSED_RESET);
+        return SENT_OK;
+    }
+    x->codec->send_end(x);
+    return SENT_OK;
+}
+
+void exchange_continue(struct exchange *x)
+{
+    if (!x->expects || x->codec == NULL)
+        return;
+    x->expects = false;
+    if (!x->head_sent)
+        x->codec->send_interim(x, 100, NULL);
+}
+
+void exchange_read(struct exchange *x)
+{
+    if (x->codec == NULL || x->ended_in)
+        return;
+    exchange_continue(x);
+    x->reading = true;
+    x->codec->resume(x);
+}
+
+void exchange_reset(struct exchange *x, enum closed why)
+{
+    if (x->codec != NULL)
+        x->codec->reset(x, why);
+}
+
+void exchange_fail(struct exchange *x, int status, struct str text)
+{
+    struct str reason = text.n ? text : status_reason(status);
+    struct piece body = {.p = reason.p, .n = reason.n};
+
+    if (x->codec == NULL || x->ended_out)
+        return;
+    if (x->head_sent) {
+        x->codec->reset(x, CLOSED_RESET);
+        return;
+    }
+    x->status = status;
+    x->reason = (struct str){NULL, 0};
+    x->response.n = x->trailers_out.n = 0;
+    headers_add(&x->response, &x->pool, STR("Content-Type"),
+                STR("text/plain; charset=utf-8"));
+    if (status == 405) /* RFC 9110 15.5.6 */
+        headers_add(&x->response, &x->pool, STR("Allow"),
+                    STR("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    exchange_end(x, body);
+}

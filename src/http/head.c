@@ -1,0 +1,265 @@
+/* Three passes over a few hundred bytes. The scan for the end looks at each
+ * line's first and last bytes, where the old desync tricks live (bare CR or LF,
+ * folded lines, empty names), so that the age of the parser below matters less.
+ * The request line is read by hand, for its versions and status codes. llhttp
+ * then gets the field lines of a head that is complete and in one piece, and
+ * decides about their framing: Content-Length, Transfer-Encoding, Connection.
+ * One parser serves the process, because each call starts and ends with it. */
+#include "http/head.h"
+
+#include <llhttp.h>
+
+#include "http/target.h"
+
+long head_find(struct head_scan *scan, const char *p, size_t n,
+               const struct limits *limits)
+{
+    const char *lf;
+
+    while ((lf = memchr(p + scan->line, '\n', n - scan->line)) != NULL) {
+        const char *line = p + scan->line;
+
+        if (lf == line || lf[-1] != '\r')
+            return -400; /* bare LF (RFC 9112 2.2) */
+        if (lf - line == 1)
+            return lf + 1 - p > (long)limits->max_header_size ? -431
+                                                              : lf + 1 - p;
+        if (scan->lines == 0) {
+            if ((size_t)(lf - 1 - line) > limits->max_request_line)
+                return -414;
+        } else if (*line == ' ' || *line == '\t' || *line == ':') {
+            return -400; /* obs-fold (5.2), or a field without a name */
+        }
+        if (scan->lines++ > limits->max_headers)
+            return -431;
+        scan->line = (size_t)(lf + 1 - p);
+    }
+    if (scan->lines == 0 && n > limits->max_request_line + 1)
+        return -414;
+    return n > limits->max_header_size ? -431 : 0;
+}
+
+/* ---- the request line (RFC 9112 3) */
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* NAME/digit.digit: 505 where it is not HTTP/1.0 or 1.1, 400 where it is
+ * nothing of the kind. */
+static int version_of(struct str v, uint8_t *version)
+{
+    struct str number = v, name = str_cut(&number, '/');
+    size_t i;
+
+    for (i = 0; i < name.n; i++)
+        if (name.p[i] < 'A' || name.p[i] > 'Z')
+            return 400;
+    if (name.n == 0 || number.n != 3 || !is_digit(number.p[0]) ||
+        number.p[1] != '.' || !is_digit(number.p[2]))
+        return 400;
+    if (!str_eq(name, STR("HTTP")) || number.p[0] != '1' || number.p[2] > '1')
+        return 505;
+    *version = number.p[2] == '1' ? 11 : 10;
+    return 0;
+}
+
+/* The status for a method that llhttp does not know. */
+static int unknown_method(struct str method)
+{
+    size_t i;
+
+    for (i = 0; i < method.n; i++)
+        if (method.p[i] >= 'a' && method.p[i] <= 'z')
+            return 400; /* names are case-sensitive (RFC 9110 9.1) */
+    return 501;
+}
+
+/* Reads the line into x; *rest becomes the field lines. */
+static int request_line(struct exchange *x, struct str *rest)
+{
+    struct str line = str_cut(rest, '\n');
+    int status;
+
+    line.n--; /* CR */
+    x->method = str_cut(&line, ' ');
+    if (line.p == NULL || !headers_name_valid(x->method))
+        return 400;
+    x->target = str_cut(&line, ' ');
+    if (line.p == NULL || x->target.n == 0)
+        return 400;
+    status = version_of(line, &x->version);
+    return status;
+}
+
+/* ---- the field lines */
+
+static struct {
+    struct exchange *x;
+    struct head *out;
+    struct str name, value;
+    bool chunked_coding, other_coding;
+} now;
+
+static int on_field(llhttp_t *parser, const char *p, size_t n)
+{
+    (void)parser;
+    now.name = (struct str){p, n};
+    now.value = (struct str){p + n, 0};
+    return 0;
+}
+
+static int on_value(llhttp_t *parser, const char *p, size_t n)
+{
+    (void)parser;
+    now.value = (struct str){p, n};
+    return 0;
+}
+
+static int on_value_complete(llhttp_t *parser)
+{
+    struct headers *h = &now.x->request;
+
+    (void)parser;
+    headers_add(h, &now.x->pool, now.name, str_trim(now.value));
+    if (h->items[h->n - 1].id == HEADER_TRANSFER_ENCODING) {
+        if (str_ieq(h->items[h->n - 1].value, STR("chunked")))
+            now.chunked_coding = true;
+        else
+            now.other_coding = true;
+    }
+    return 0;
+}
+
+/* Everything is known; the rest of the message is h1's. llhttp's own flags are
+ * gone once it has completed the message, so they are read here. */
+static int on_complete(llhttp_t *parser)
+{
+    now.out->keep_alive = llhttp_should_keep_alive(parser);
+    now.out->chunked = parser->flags & F_CHUNKED;
+    now.out->upgrade = parser->upgrade;
+    now.x->length = now.out->chunked ? -1 : (int64_t)parser->content_length;
+    return HPE_PAUSED;
+}
+
+static llhttp_t *fresh_parser(void)
+{
+    static llhttp_settings_t settings;
+    static llhttp_t parser;
+
+    if (settings.on_header_field == NULL) {
+        llhttp_settings_init(&settings);
+        settings.on_header_field = on_field;
+        settings.on_header_value = on_value;
+        settings.on_header_value_complete = on_value_complete;
+        settings.on_headers_complete = on_complete;
+        llhttp_init(&parser, HTTP_REQUEST, &settings);
+    }
+    llhttp_reset(&parser);
+    return &parser;
+}
+
+/* Optional white space that llhttp trips over: a tab behind a value is a space
+ * as good (RFC 9110 5.6.3), but hides a Content-Length or a close from it. */
+static void mend_tabs(char *p, size_t n)
+{
+    char *tab = p, *end = p + n;
+
+    while ((tab = memchr(tab, '\t', (size_t)(end - tab))) != NULL) {
+        char *at = tab++;
+
+        while (*tab == ' ' || *tab == '\t')
+            tab++;
+        if (*tab == '\r')
+            memset(at, ' ', (size_t)(tab - at));
+    }
+}
+
+static int field_lines(char *p, size_t n)
+{
+    llhttp_t *parser = fresh_parser();
+    llhttp_errno_t error;
+
+    mend_tabs(p, n);
+    error = llhttp_execute(parser, p, n);
+    if (now.other_coding)
+        return 501;
+    if (error == HPE_INVALID_METHOD)
+        return unknown_method(now.x->method);
+    return error == HPE_PAUSED ? 0 : 400; /* paused by on_complete */
+}
+
+/* Exactly one Host on 1.1, at most one on 1.0, and a valid one (3.2). */
+static int check_host(const struct exchange *x)
+{
+    const struct headers *h = &x->request;
+    struct header *host = headers_find(h, HEADER_HOST, 0);
+
+    if (host == NULL)
+        return x->version == 11 ? 400 : 0;
+    if (headers_find(h, HEADER_HOST, (unsigned)(host - h->items) + 1) != NULL)
+        return 400;
+    return target_host_valid(host->value) ? 0 : 400;
+}
+
+static int check_target(struct exchange *x)
+{
+    struct header *host = headers_find(&x->request, HEADER_HOST, 0);
+    struct target target;
+
+    if (x->target.p[0] == '/' && x->method.p[0] != 'C' &&
+        memchr(x->target.p, '#', x->target.n) == NULL)
+        return 0; /* the usual form; llhttp has checked its bytes */
+    if (target_parse(x->method, x->target, &target) < 0)
+        return 400;
+    if (target.form == TARGET_ABSOLUTE && host != NULL)
+        host->value = target.authority; /* 3.2.2: it replaces Host */
+    return 0;
+}
+
+static void check_expect(struct exchange *x, struct head *out)
+{
+    struct header *expect = headers_find(&x->request, HEADER_EXPECT, 0);
+
+    if (expect == NULL || x->version == 10)
+        return; /* 1.0 clients do not wait (RFC 9110 10.1.1) */
+    if (str_ieq(expect->value, STR("100-continue")))
+        x->expects = x->length != 0;
+    else
+        out->expectation_failed = true;
+}
+
+int head_parse(struct exchange *x, struct head *out, char *p, size_t n,
+               const struct limits *limits)
+{
+    struct str rest = {p, n};
+    int status = request_line(x, &rest);
+
+    *out = (struct head){.keep_alive = false};
+    if (status != 0)
+        return status;
+    now.x = x;
+    now.out = out;
+    now.chunked_coding = now.other_coding = false;
+    status = field_lines(p, n);
+    if (status != 0)
+        return status;
+    if (x->request.n > limits->max_headers)
+        return 431;
+    if (now.chunked_coding && x->version == 10)
+        return 400; /* RFC 9112 6.1 */
+    if ((status = check_host(x)) != 0 || (status = check_target(x)) != 0)
+        return status;
+    check_expect(x, out);
+    return 0;
+}
+
+#define TEXT(n) #n
+#define DOTTED(a, b, c) TEXT(a) "." TEXT(b) "." TEXT(c)
+
+const char *head_library(void)
+{
+    return DOTTED(LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
+                  LLHTTP_VERSION_PATCH);
+}

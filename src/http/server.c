@@ -1,0 +1,206 @@
+/* Accepting, counting and closing; what is said on a connection is the
+ * protocol's. At the limit of connections new ones are left in the kernel's
+ * queue: a client then waits instead of being refused. */
+#include "http/server.h"
+
+#include <sys/resource.h>
+
+#include "base/mem.h"
+#include "http/access.h"
+#include "http/h1.h"
+#include "net/conn.h"
+
+static struct list all = {&all, &all};
+static void (*on_drained)(void);
+
+static void when_drained(struct defer *d)
+{
+    (void)d;
+    on_drained();
+}
+
+static struct defer drained = {{&drained.link, &drained.link}, when_drained};
+
+/* Whether any server has a connection left. */
+static bool any_connection(void)
+{
+    const struct list *at;
+
+    for (at = all.next; at != &all; at = at->next)
+        if (LIST_ITEM(at, const struct server, link)->count > 0)
+            return true;
+    return false;
+}
+
+static uint64_t max_connections(const struct server *s)
+{
+    struct rlimit files;
+
+    if (s->limits.max_connections > 0)
+        return s->limits.max_connections;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return 1024;
+    return files.rlim_cur / 10 * 9;
+}
+
+static void pause_all(struct server *s)
+{
+    struct list *at;
+
+    s->paused = true;
+    for (at = s->listeners.next; at != &s->listeners; at = at->next)
+        listener_pause(LIST_ITEM(at, struct listener, link));
+}
+
+static void resume_all(struct server *s)
+{
+    struct list *at;
+
+    s->paused = false;
+    for (at = s->listeners.next; at != &s->listeners; at = at->next)
+        listener_resume(LIST_ITEM(at, struct listener, link));
+}
+
+static void on_accept(struct listener *l, int fd, const struct addr *peer)
+{
+    struct server *s = l->owner;
+    struct conn *c =
+        conn_open(s->loop, fd, peer, &plain_transport, &h1_protocol, &s->conns);
+
+    c->write_timeout = s->limits.write_timeout;
+    c->owner = s;
+    s->count++;
+    h1_start(c);
+    if (s->count >= max_connections(s))
+        pause_all(s);
+}
+
+static void on_closed(struct defer *d)
+{
+    struct server *s = LIST_ITEM(d, struct server, closed);
+
+    if (s->on_closed != NULL)
+        s->on_closed(s);
+}
+
+struct server *server_new(struct loop *loop, const struct limits *limits,
+                          const struct handler *handler, void *app)
+{
+    struct server *s = mem_zalloc(sizeof *s);
+
+    s->loop = loop;
+    s->limits = *limits;
+    s->handler = handler;
+    s->app = app;
+    list_init(&s->listeners);
+    list_init(&s->conns);
+    list_push(&all, &s->link);
+    loop_defer_init(&s->closed, on_closed);
+    return s;
+}
+
+struct listener *server_listen(struct server *s, const struct addr *addr,
+                               int backlog, const char **syscall)
+{
+    struct listener *l = listener_open(s->loop, addr, backlog, syscall);
+
+    if (l == NULL)
+        return NULL;
+    l->owner = s;
+    l->on_accept = on_accept;
+    list_push(&s->listeners, &l->link);
+    s->closing = false;
+    return l;
+}
+
+static void each_conn(struct server *s, void (*fn)(struct conn *c))
+{
+    struct list *at, *next;
+
+    for (at = s->conns.next; at != &s->conns; at = next) {
+        next = at->next;
+        fn(LIST_ITEM(at, struct conn, link));
+    }
+}
+
+static void shut(struct conn *c)
+{
+    c->protocol->on_shutdown(c);
+}
+
+void server_close(struct server *s)
+{
+    s->closing = true;
+    while (!list_empty(&s->listeners))
+        listener_close(LIST_ITEM(s->listeners.next, struct listener, link));
+    each_conn(s, shut);
+    if (s->count == 0)
+        loop_defer(s->loop, &s->closed);
+}
+
+void server_abort(struct server *s)
+{
+    each_conn(s, conn_close);
+}
+
+void server_free(struct server *s)
+{
+    loop_undefer(&s->closed);
+    list_remove(&s->link);
+    mem_free(s);
+}
+
+void server_drain(struct loop *loop, void (*fn)(void))
+{
+    struct list *at;
+
+    on_drained = fn;
+    for (at = all.next; at != &all; at = at->next)
+        server_close(LIST_ITEM(at, struct server, link));
+    if (!any_connection())
+        loop_defer(loop, &drained);
+}
+
+void server_conn_closed(struct server *s)
+{
+    s->count--;
+    if (s->paused && s->count < max_connections(s))
+        resume_all(s);
+    if (s->closing && s->count == 0)
+        loop_defer(s->loop, &s->closed);
+    if (on_drained != NULL && !any_connection())
+        loop_defer(s->loop, &drained);
+}
+
+static struct str field(const struct exchange *x, enum header_id id)
+{
+    struct header *h = headers_find(&x->request, id, 0);
+
+    return h != NULL ? h->value : (struct str){NULL, 0};
+}
+
+void server_log(const struct exchange *x)
+{
+    struct loop *loop = x->server->loop;
+    char ip[ADDR_IP_SIZE];
+    struct addr remote, local;
+    struct access_entry entry;
+
+    x->server->served++;
+    if (!access_enabled())
+        return;
+    x->codec->peer(x, &remote, &local);
+    entry = (struct access_entry){
+        .remote = str_of(addr_ip(&remote, ip)),
+        .method = x->method,
+        .target = x->target,
+        .referer = field(x, HEADER_REFERER),
+        .user_agent = field(x, HEADER_USER_AGENT),
+        .bytes = x->sent,
+        .duration = loop_now(loop) - x->began,
+        .time = (time_t)loop_wall(loop),
+        .version = x->version,
+        .status = x->status,
+    };
+    access_write(&entry);
+}

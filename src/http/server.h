@@ -1,0 +1,61 @@
+/* A server: addresses, the connections that came through them, the limits that
+ * hold for them, and whom requests go to. Made by the script side; used by the
+ * codecs, which find it as their connection's owner. */
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include "base/list.h"
+#include "http/exchange.h"
+#include "http/limits.h"
+#include "net/listener.h"
+#include "net/loop.h"
+
+struct conn;
+
+struct server {
+    struct list link; /* of all servers */
+    struct loop *loop;
+    struct list listeners, conns;
+    unsigned count; /* of conns */
+    struct limits limits;
+    const struct handler *handler;
+    void *app;       /* the handler's */
+    bool closing;    /* server_close was called */
+    bool paused;     /* at max_connections */
+    uint64_t served; /* responses completed */
+    struct defer closed;
+    /* After server_close: the last connection is gone. May free the server. */
+    void (*on_closed)(struct server *s);
+};
+
+/* Makes a server that listens nowhere; limits are copied, handler borrowed. */
+struct server *server_new(struct loop *loop, const struct limits *limits,
+                          const struct handler *handler, void *app);
+
+/* Listens on addr too. Returns the listener (the server's), or NULL with errno
+ * and the name of the failed call in *syscall. */
+struct listener *server_listen(struct server *s, const struct addr *addr,
+                               int backlog, const char **syscall);
+
+/* Stops listening, closes idle connections, lets requests at work be answered,
+ * and calls on_closed in a later turn. */
+void server_close(struct server *s);
+
+/* Cuts every connection; on_closed follows where server_close was called. */
+void server_abort(struct server *s);
+
+/* Closes every server of the process; drained is called in a later turn, when
+ * the last connection is gone. */
+void server_drain(struct loop *loop, void (*drained)(void));
+
+/* Frees s, which must have neither listeners nor connections. */
+void server_free(struct server *s);
+
+/* For a protocol: its connection is gone. */
+void server_conn_closed(struct server *s);
+
+/* For a codec: the response of x is complete or was cut off; counts it and
+ * writes its line of the access log. */
+void server_log(const struct exchange *x);
+
+#endif
