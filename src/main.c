@@ -1,0 +1,42 @@
+/* The command line, and what it starts. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "http/head.h"
+#include "net/loop.h"
+#include "options.h"
+#include "script/script.h"
+#include "usage.h"
+#include "version.h"
+#include "worker.h"
+
+static int version(void)
+{
+    printf("luaserve %s (%s, libev %s, llhttp %s, OpenSSL %s)\n", VERSION,
+           script_engine(), loop_library(), head_library(), script_crypto());
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static char binary[4096];
+    struct options options;
+    char error[OPTIONS_ERROR_SIZE];
+    ssize_t n = readlink("/proc/self/exe", binary, sizeof binary - 1);
+
+    /* What a script prints is there at once, through a pipe too. */
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    switch (options_parse(argc, argv, &options, error, sizeof error)) {
+    case OPTIONS_HELP:
+        usage_print(options.page, stdout);
+        return 0;
+    case OPTIONS_VERSION:
+        return version();
+    case OPTIONS_ERROR:
+        fprintf(stderr, "luaserve: %s\n", error);
+        return 2;
+    case OPTIONS_RUN:
+        break;
+    }
+    return worker_run(&options, n > 0 ? binary : argv[0]);
+}

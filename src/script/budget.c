@@ -1,0 +1,100 @@
+/* A POSIX timer on the CPU clock of the loop's thread sends a signal for every
+ * quarter of the budget that the thread has used. Entering Lua only clears a
+ * counter, so a request costs no system call; the signal handler counts, and
+ * after four quarters without a return sets a hook on the running thread, as
+ * lua.c does on an interrupt. The hook stays armed until the runtime has
+ * control: a pcall in a loop catches the error and meets it again at its next
+ * instruction. Out of reach: C functions, finalizers, compiled LuaJIT code. */
+#include "script/budget.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "script/script.h"
+
+enum { QUARTERS = 4 };
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+static timer_t timer;
+static bool armed;
+static volatile sig_atomic_t quarters, spent;
+
+static void on_hook(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    luaL_error(L, "CPU budget of %f s exceeded without waiting "
+                  "(--cpu-budget)", (lua_Number)script_state.cpu_budget);
+}
+
+static void on_signal(int signo)
+{
+    lua_State *L = script_state.running;
+
+    (void)signo;
+    if (L == NULL || ++quarters <= QUARTERS)
+        return;
+    spent = 1;
+    lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
+}
+
+int budget_open(double seconds)
+{
+    double quarter = seconds / QUARTERS;
+    struct sigaction action;
+    struct sigevent event;
+    struct itimerspec every;
+
+    if (seconds <= 0)
+        return 0;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    if (sigaction(SIGVTALRM, &action, NULL) < 0)
+        return -1;
+    memset(&event, 0, sizeof event);
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = SIGVTALRM;
+    event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+    if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) < 0)
+        return -1;
+    every.it_interval.tv_sec = (time_t)quarter;
+    every.it_interval.tv_nsec =
+        (long)((quarter - (double)(time_t)quarter) * 1e9) + 1;
+    every.it_value = every.it_interval;
+    armed = true;
+    return timer_settime(timer, 0, &every, NULL);
+}
+
+void budget_close(void)
+{
+    if (armed)
+        timer_delete(timer);
+    armed = false;
+}
+
+void budget_enter(void)
+{
+    quarters = 0;
+}
+
+bool budget_spent(void)
+{
+    return spent;
+}
+
+void budget_leave(lua_State *L, lua_State *outer)
+{
+    if (!spent)
+        return;
+    lua_sethook(L, NULL, 0, 0);
+    if (outer != NULL)
+        lua_sethook(outer, on_hook, LUA_MASKCOUNT, 1);
+    else
+        spent = 0;
+}

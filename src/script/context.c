@@ -1,0 +1,112 @@
+/* One userdata per request holds all that the Lua side keeps in C, so that a
+ * plain request costs one allocation of that kind. Whoever keeps a pointer to a
+ * context from C (a coroutine, a wait, a timer) counts in live, and live or an
+ * open exchange keep it anchored; everybody else is Lua, where the collector
+ * sees it. */
+#include "script/context.h"
+
+#include "http/status.h"
+#include "script/slot.h"
+
+const char context_kind = 'x';
+
+static unsigned alive;
+static const char data_key = 'd';
+
+struct context *context_new(lua_State *L, struct exchange *x)
+{
+    struct context *c = lua_newuserdatauv(L, sizeof *c, 1);
+
+    memset(c, 0, sizeof *c);
+    c->kind = CONTEXT_KIND;
+    c->slot = slot_take(L);
+    c->x = x;
+    x->app = c;
+    alive++;
+    return c;
+}
+
+struct context *context_test(lua_State *L, int i)
+{
+    struct context *c = lua_touserdata(L, i);
+
+    if (c == NULL || lua_type(L, i) != LUA_TUSERDATA ||
+        lua_rawlen(L, i) != sizeof *c || c->kind != CONTEXT_KIND)
+        return NULL;
+    return c;
+}
+
+struct context *context_check(lua_State *L, int i)
+{
+    struct context *c = NULL;
+
+    if (lua_istable(L, i)) {
+        lua_rawgeti(L, i, 1);
+        c = context_test(L, -1);
+        lua_pop(L, 1);
+    }
+    if (c == NULL)
+        luaL_argerror(L, i, "req or res expected; call the method with ':'");
+    return c;
+}
+
+void context_push(lua_State *L, struct context *c)
+{
+    if (c == NULL) {
+        lua_pushnil(L);
+        return;
+    }
+    slot_push(L, c->slot);
+    lua_rawgeti(L, -1, 1);
+    lua_remove(L, -2);
+}
+
+void context_drop(lua_State *L, struct context *c)
+{
+    if (c == NULL || --c->live > 0 || !c->closed)
+        return;
+    if (c->x != NULL) {
+        exchange_free(c->x);
+        c->x = NULL;
+        alive--;
+    }
+    bytes_clear(&c->body);
+    slot_give(L, c->slot);
+    c->slot = 0;
+}
+
+void context_fail(struct context *c, int status, struct str text)
+{
+    struct exchange *x = c != NULL ? c->x : NULL;
+
+    if (x == NULL || x->codec == NULL || x->ended_out)
+        return;
+    exchange_fail(x, status, status < 500 ? text : (struct str){NULL, 0});
+}
+
+void context_push_data(lua_State *L, struct context *c)
+{
+    if (c == NULL || c->slot == 0) {
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &data_key);
+        if (lua_istable(L, -1))
+            return;
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &data_key);
+        return;
+    }
+    context_push(L, c);
+    if (compat_getuservalue(L, -1) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        compat_setuservalue(L, -3);
+    }
+    lua_remove(L, -2);
+}
+
+unsigned context_count(void)
+{
+    return alive;
+}

@@ -1,0 +1,283 @@
+/* Names and values are checked here, once, when they are set: nothing above or
+ * below can put a line break into a head. A bad value changes nothing of what
+ * was set before. */
+#include "script/l_headers.h"
+
+#include "script/context.h"
+
+/* [-0, +2, m] What methods answer when the exchange is gone. */
+int l_headers_closed(lua_State *L)
+{
+    lua_pushnil(L);
+    lua_pushliteral(L, "closed");
+    return 2;
+}
+
+struct str l_headers_text(lua_State *L, int i)
+{
+    struct str s;
+
+    s.p = lua_tolstring(L, i, &s.n);
+    return s;
+}
+
+/* The exchange of res while its head can still be changed, NULL when it is
+ * gone; raises when the head has left. */
+struct exchange *l_headers_settable(lua_State *L)
+{
+    struct context *c = context_check(L, 1);
+    struct exchange *x = c->x;
+
+    if (x != NULL && x->head_sent)
+        luaL_error(L, "Cannot set headers after they are sent to the client");
+    return x != NULL && x->codec != NULL ? x : NULL;
+}
+
+struct str l_headers_name(lua_State *L, int i)
+{
+    struct str name;
+
+    if (lua_type(L, i) != LUA_TSTRING)
+        luaL_argerror(L, i, "the name of a header is a string");
+    name = l_headers_text(L, i);
+    if (!headers_name_valid(name))
+        luaL_error(L, "Header name must be a valid HTTP token [\"%s\"]",
+                   lua_tostring(L, i));
+    return name;
+}
+
+/* The value at i as text: whole numbers print without a fraction. Replaces the
+ * value on the stack where it has to be converted. */
+struct str l_headers_value(lua_State *L, int i, const char *name)
+{
+    struct str value;
+
+    if (lua_type(L, i) == LUA_TNUMBER && !lua_isinteger(L, i)) {
+        lua_Number n = lua_tonumber(L, i);
+
+        if (n == (lua_Number)(int64_t)n) {
+            lua_pushinteger(L, (lua_Integer)n);
+            lua_replace(L, i);
+        }
+    } else if (lua_isboolean(L, i)) {
+        lua_pushstring(L, lua_toboolean(L, i) ? "true" : "false");
+        lua_replace(L, i);
+    } else if (!lua_isstring(L, i)) {
+        luaL_error(L, "Invalid value (%s) for header \"%s\"",
+                   luaL_typename(L, i), name);
+    }
+    value = l_headers_text(L, i);
+    if (!headers_value_valid(value))
+        luaL_error(L, "Invalid character in header content [\"%s\"]", name);
+    return str_trim(value);
+}
+
+/* Adds the value at i, or each of a table of values. */
+static void add(lua_State *L, struct exchange *x, struct str name, int i)
+{
+    struct str value;
+    int k;
+
+    if (!lua_istable(L, i)) {
+        value = l_headers_value(L, i, name.p);
+        headers_add(&x->response, &x->pool, name, pool_copy(&x->pool, value));
+        return;
+    }
+    for (k = 1;; k++) {
+        lua_rawgeti(L, i, k);
+        if (lua_isnil(L, -1))
+            break;
+        value = l_headers_value(L, lua_gettop(L), name.p);
+        headers_add(&x->response, &x->pool, name, pool_copy(&x->pool, value));
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+/* Checks a value without adding it, so that a bad one changes nothing. */
+static void check_values(lua_State *L, int i, const char *name)
+{
+    int k;
+
+    if (!lua_istable(L, i)) {
+        lua_pushvalue(L, i);
+        l_headers_value(L, lua_gettop(L), name);
+        lua_pop(L, 1);
+        return;
+    }
+    for (k = 1; lua_rawgeti(L, i, k), !lua_isnil(L, -1); k++) {
+        l_headers_value(L, lua_gettop(L), name);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static void set(lua_State *L, struct exchange *x, int name, int value)
+{
+    struct str key = l_headers_name(L, name);
+
+    check_values(L, value, key.p);
+    if (x->response.n > 0)
+        headers_remove(&x->response, key);
+    add(L, x, pool_copy(&x->pool, key), value);
+}
+
+/* res:setHeader(name, value) -> res */
+static int set_header(lua_State *L)
+{
+    struct exchange *x = l_headers_settable(L);
+
+    if (x == NULL)
+        return l_headers_closed(L);
+    lua_settop(L, 3);
+    set(L, x, 2, 3);
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* res:appendHeader(name, value) -> res */
+static int append_header(lua_State *L)
+{
+    struct exchange *x = l_headers_settable(L);
+    struct str name;
+
+    if (x == NULL)
+        return l_headers_closed(L);
+    lua_settop(L, 3);
+    name = l_headers_name(L, 2);
+    check_values(L, 3, name.p);
+    add(L, x, pool_copy(&x->pool, name), 3);
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* res:removeHeader(name) -> res */
+static int remove_header(lua_State *L)
+{
+    struct exchange *x = l_headers_settable(L);
+
+    if (x == NULL)
+        return l_headers_closed(L);
+    luaL_checkstring(L, 2);
+    headers_remove(&x->response, l_headers_text(L, 2));
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* [-0, +1, m] The value of a header: a string, a table of several, or nil. */
+static void push_values(lua_State *L, const struct headers *h, struct str name)
+{
+    struct header *item = headers_get(h, name, 0);
+    int n = 1;
+
+    if (item == NULL) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_pushlstring(L, item->value.p, item->value.n);
+    while ((item = headers_get(h, name, (unsigned)(item - h->items) + 1))) {
+        if (n == 1) {
+            lua_createtable(L, 2, 0);
+            lua_insert(L, -2);
+            lua_rawseti(L, -2, 1);
+        }
+        lua_pushlstring(L, item->value.p, item->value.n);
+        lua_rawseti(L, -2, ++n);
+    }
+}
+
+/* res:getHeader(name) -> value */
+static int get_header(lua_State *L)
+{
+    struct context *c = context_check(L, 1);
+
+    luaL_checkstring(L, 2);
+    if (c->x == NULL)
+        return l_headers_closed(L);
+    push_values(L, &c->x->response, l_headers_text(L, 2));
+    return 1;
+}
+
+/* res:hasHeader(name) -> boolean */
+static int has_header(lua_State *L)
+{
+    struct context *c = context_check(L, 1);
+
+    luaL_checkstring(L, 2);
+    lua_pushboolean(
+        L, c->x != NULL &&
+               headers_get(&c->x->response, l_headers_text(L, 2), 0) != NULL);
+    return 1;
+}
+
+/* [-0, +1, m] A name in lower case. */
+static void push_lower(lua_State *L, struct exchange *x, struct str name)
+{
+    struct str lower = headers_lower(&x->pool, name);
+
+    lua_pushlstring(L, lower.p, lower.n);
+}
+
+/* res:getHeaders() -> table with names in lower case */
+static int get_headers(lua_State *L)
+{
+    struct context *c = context_check(L, 1);
+    unsigned i;
+
+    lua_newtable(L);
+    for (i = 0; c->x != NULL && i < c->x->response.n; i++) {
+        push_lower(L, c->x, c->x->response.items[i].name);
+        push_values(L, &c->x->response, c->x->response.items[i].name);
+        lua_rawset(L, -3);
+    }
+    return 1;
+}
+
+/* res:getHeaderNames() -> array of names in lower case, each once */
+static int get_header_names(lua_State *L)
+{
+    struct context *c = context_check(L, 1);
+    unsigned i;
+    int n = 0;
+
+    lua_newtable(L);
+    for (i = 0; c->x != NULL && i < c->x->response.n; i++) {
+        struct headers *h = &c->x->response;
+
+        if (headers_get(h, h->items[i].name, 0) != &h->items[i])
+            continue;
+        push_lower(L, c->x, h->items[i].name);
+        lua_rawseti(L, -2, ++n);
+    }
+    return 1;
+}
+
+/* Sets every pair of the table at t: {name = value} or {"Name", "value", ...},
+ * where a repeated name is a repeated field. */
+void l_headers_merge(lua_State *L, struct exchange *x, int t)
+{
+    int k, n = (int)lua_rawlen(L, t);
+
+    for (k = 1; k < n; k += 2) { /* the list form replaces what was set */
+        lua_rawgeti(L, t, k);
+        l_headers_name(L, lua_gettop(L));
+        headers_remove(&x->response, l_headers_text(L, -1));
+        lua_pop(L, 1);
+    }
+    for (k = 1; k < n; k += 2) {
+        lua_rawgeti(L, t, k);
+        lua_rawgeti(L, t, k + 1);
+        add(L, x, pool_copy(&x->pool, l_headers_text(L, -2)), lua_gettop(L));
+        lua_pop(L, 2);
+    }
+    if (n > 0)
+        return;
+    for (lua_pushnil(L); lua_next(L, t); lua_pop(L, 1))
+        set(L, x, lua_gettop(L) - 1, lua_gettop(L));
+}
+
+const luaL_Reg l_headers_methods[] = {
+    {"setHeader", set_header},       {"appendHeader", append_header},
+    {"removeHeader", remove_header}, {"getHeader", get_header},
+    {"getHeaders", get_headers},     {"getHeaderNames", get_header_names},
+    {"hasHeader", has_header},       {NULL, NULL}};

@@ -1,0 +1,218 @@
+/* Timers: one libev timer each, in a userdata that is anchored while it runs.
+ * A timer belongs to the context it was made in, and an error in its function
+ * is that context's. Node's rules about delays and arguments are in
+ * lua/node/timers.lua. */
+#include <math.h>
+#include <string.h>
+
+#include "script/call.h"
+#include "script/context.h"
+#include "script/modules.h"
+#include "script/script.h"
+#include "script/slot.h"
+#include "script/wait.h"
+
+#define TIMER "luaserve.timer"
+
+struct l_timer {
+    struct ev_timer timer;
+    struct context *context;
+    int self, fn;     /* slots; 0 while it does not run */
+    double repeat;    /* seconds; 0: once */
+    bool unref;       /* does not keep the loop running */
+    struct wait wait; /* of sleep */
+};
+
+static struct ev_loop *loop(void)
+{
+    return script_state.loop->ev;
+}
+
+static void start(struct l_timer *t, double seconds)
+{
+    ev_now_update(loop()); /* Lua may have run long since the turn began */
+    ev_timer_set(&t->timer, seconds, 0);
+    ev_timer_start(loop(), &t->timer);
+    if (t->unref)
+        ev_unref(loop());
+}
+
+static void stop(struct l_timer *t)
+{
+    if (!ev_is_active(&t->timer))
+        return;
+    if (t->unref)
+        ev_ref(loop());
+    ev_timer_stop(loop(), &t->timer);
+}
+
+/* Lets go of everything; Lua may still hold t. */
+static void clear(lua_State *L, struct l_timer *t)
+{
+    struct context *context = t->context;
+    int self = t->self, fn = t->fn;
+
+    stop(t);
+    t->context = NULL;
+    t->self = t->fn = 0;
+    slot_give(L, fn);
+    slot_give(L, self);
+    context_drop(L, context);
+}
+
+static void on_timer(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+    struct l_timer *t = (struct l_timer *)(void *)timer;
+    struct call *call = call_new(t->context);
+
+    (void)ev;
+    (void)events;
+    if (t->unref)
+        ev_ref(loop()); /* libev has stopped it */
+    if (call != NULL)
+        slot_push(call->co, t->fn);
+    if (t->repeat > 0)
+        start(t, t->repeat);
+    else
+        clear(script_state.L, t);
+    if (call != NULL)
+        call_start(call, 0);
+    script_check_memory();
+}
+
+/* [-0, +1, m] start(fn, seconds, repeat) -> timer */
+static int new (lua_State *L)
+{
+    struct call *call = script_state.current;
+    lua_Number seconds = luaL_checknumber(L, 2);
+    struct l_timer *t;
+
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    t = lua_newuserdatauv(L, sizeof *t, 0);
+    memset(t, 0, sizeof *t);
+    luaL_getmetatable(L, TIMER);
+    lua_setmetatable(L, -2);
+    t->fn = slot_of(L, 1);
+    t->self = slot_of(L, -1);
+    t->context = call != NULL ? call->context : NULL;
+    context_hold(t->context);
+    t->repeat = lua_toboolean(L, 3) ? (double)seconds : 0;
+    ev_init(&t->timer, on_timer);
+    start(t, (double)seconds);
+    return 1;
+}
+
+static struct l_timer *check(lua_State *L)
+{
+    return luaL_checkudata(L, 1, TIMER);
+}
+
+static int close_timer(lua_State *L)
+{
+    struct l_timer *t = check(L);
+
+    if (t->self != 0)
+        clear(L, t);
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int set_unref(lua_State *L, bool unref)
+{
+    struct l_timer *t = check(L);
+
+    if (ev_is_active(&t->timer) && t->unref != unref) {
+        if (unref)
+            ev_unref(loop());
+        else
+            ev_ref(loop());
+    }
+    t->unref = unref;
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int ref(lua_State *L)
+{
+    return set_unref(L, false);
+}
+
+static int unref(lua_State *L)
+{
+    return set_unref(L, true);
+}
+
+static int has_ref(lua_State *L)
+{
+    struct l_timer *t = check(L);
+
+    lua_pushboolean(L, !t->unref);
+    return 1;
+}
+
+static int is_active(lua_State *L)
+{
+    struct l_timer *t = check(L);
+
+    lua_pushboolean(L, t->self != 0);
+    return 1;
+}
+
+/* ---- sleep */
+
+static int push_slept(lua_State *L, void *arg)
+{
+    (void)arg;
+    lua_pushnil(L);
+    lua_pushboolean(L, 1);
+    return 2;
+}
+
+static void on_slept(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+    struct l_timer *t = (struct l_timer *)(void *)timer;
+    struct wait wait = t->wait;
+    int self = t->self;
+
+    (void)ev;
+    (void)events;
+    memset(&t->wait, 0, sizeof t->wait);
+    slot_give(script_state.L, self);
+    wait_settle(&wait, push_slept, NULL);
+    script_check_memory();
+}
+
+/* sleep(seconds[, cb]) -> true, after that time */
+static int sleep_for(lua_State *L)
+{
+    lua_Number seconds = luaL_checknumber(L, 1);
+    struct l_timer *t;
+    struct wait wait;
+
+    lua_settop(L, 2);
+    t = lua_newuserdatauv(L, sizeof *t, 0);
+    memset(t, 0, sizeof *t);
+    wait_begin(L, &wait, 2);
+    t->wait = wait;
+    t->self = slot_of(L, 3);
+    ev_init(&t->timer, on_slept);
+    start(t, seconds > 0 ? (double)seconds : 0);
+    return wait_return(L, &t->wait);
+}
+
+int l_timer_open(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"close", close_timer},  {"ref", ref},
+        {"unref", unref},        {"hasRef", has_ref},
+        {"isActive", is_active}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"start", new}, {"sleep", sleep_for}, {NULL, NULL}};
+
+    luaL_newmetatable(L, TIMER);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,74 @@
+/* Lua modules are found by binary search among the bytecode in the program, or
+ * read from the folder that the environment variable LUASERVE_LUA names, for
+ * those who work on them. C modules have a short list of their own. */
+#include "script/modules.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    lua_CFunction open;
+} in_c[] = {
+    {"json", l_json_open},
+    {"luaserve.core", l_core_open},
+    {"luaserve.core.crypto", l_crypto_open},
+    {"luaserve.core.dns", l_dns_open},
+    {"luaserve.core.fs", l_fs_open},
+    {"luaserve.core.process", l_process_open},
+    {"luaserve.core.request", l_request_open},
+    {"luaserve.core.response", l_response_open},
+    {"luaserve.core.server", l_server_open},
+    {"luaserve.core.timer", l_timer_open},
+};
+
+enum { IN_C = sizeof in_c / sizeof in_c[0] };
+
+static int compare(const void *key, const void *item)
+{
+    return strcmp(key, ((const struct module *)item)->name);
+}
+
+static void load(lua_State *L, const struct module *m)
+{
+    const char *folder = getenv("LUASERVE_LUA");
+    char path[1024], name[128];
+    int status;
+
+    if (folder != NULL && *folder) {
+        snprintf(path, sizeof path, "%s/%s", folder, m->path);
+        status = luaL_loadfile(L, path);
+    } else {
+        snprintf(name, sizeof name, "@luaserve:%s", m->path);
+        status = luaL_loadbuffer(L, (const char *)m->code, m->size, name);
+    }
+    if (status != LUA_OK)
+        lua_error(L);
+}
+
+int modules_find(lua_State *L, const char *name)
+{
+    const struct module *m;
+    int i;
+
+    for (i = 0; i < IN_C; i++)
+        if (strcmp(in_c[i].name, name) == 0) {
+            lua_pushcfunction(L, in_c[i].open);
+            return 1;
+        }
+    m = bsearch(name, modules_embedded, modules_embedded_count,
+                sizeof *modules_embedded, compare);
+    if (m == NULL)
+        return 0;
+    load(L, m);
+    return 1;
+}
+
+const char *modules_name(size_t i)
+{
+    if (i < modules_embedded_count)
+        return modules_embedded[i].name;
+    i -= modules_embedded_count;
+    return i < IN_C ? in_c[i].name : NULL;
+}

@@ -1,0 +1,40 @@
+/* The modules built into the program: those in C, opened by name, and those in
+ * Lua, as bytecode that the build makes of lua/ (src/embed.c). Used by the
+ * script's require. */
+#ifndef SCRIPT_MODULES_H
+#define SCRIPT_MODULES_H
+
+#include "script/compat.h"
+
+/* A Lua module: its name for require, its file below lua/, its bytecode. */
+struct module {
+    const char *name;
+    const char *path;
+    const unsigned char *code;
+    size_t size;
+};
+
+/* Sorted by name. */
+extern const struct module modules_embedded[];
+extern const size_t modules_embedded_count;
+
+/* [-0, +1, m] The module tables of the C side; see their files. */
+int l_core_open(lua_State *L);
+int l_crypto_open(lua_State *L);
+int l_dns_open(lua_State *L);
+int l_fs_open(lua_State *L);
+int l_json_open(lua_State *L);
+int l_process_open(lua_State *L);
+int l_request_open(lua_State *L);
+int l_response_open(lua_State *L);
+int l_server_open(lua_State *L);
+int l_timer_open(lua_State *L);
+
+/* [-0, +(0|1), m] Pushes the loader of the built-in module of that name, a
+ * function; pushes nothing and returns 0 where there is none. */
+int modules_find(lua_State *L, const char *name);
+
+/* The names of the built-in modules: the i-th, or NULL behind the last. */
+const char *modules_name(size_t i);
+
+#endif

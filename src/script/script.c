@@ -1,0 +1,290 @@
+/* Lua's heap is counted and limited here, where running out is one request's
+ * error: the limit is crossed softly first (the process finishes what it has
+ * and ends), and only a quarter above it does an allocation fail. Everything of
+ * policy (require, globals, how a script's file is loaded) is in
+ * lua/luaserve/boot.lua. */
+#include "script/script.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "script/budget.h"
+#include "script/call.h"
+#include "script/modules.h"
+#include "script/slot.h"
+
+struct script script_state;
+
+static int boot_slot; /* the table that boot.lua returns */
+static void (*returned)(lua_State *L);
+
+/* ---- memory */
+
+static void *allocate(void *ud, void *p, size_t old, size_t size)
+{
+    struct script *s = ud;
+
+    old = p != NULL ? old : 0; /* else it is a type */
+    if (size == 0) {
+        s->memory -= old;
+        free(p);
+        return NULL;
+    }
+    if (size > old && s->max_memory > 0 &&
+        s->memory + (size - old) > s->max_memory + s->max_memory / 4)
+        return NULL;
+    p = realloc(p, size);
+    if (p != NULL)
+        s->memory += size - old;
+    return p;
+}
+
+static int collect(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+void script_check_memory(void)
+{
+    struct script *s = &script_state;
+    int n;
+
+    if (s->max_memory == 0 || s->memory <= s->max_memory || s->draining)
+        return;
+    if (call_protected(collect, NULL, &n) != LUA_OK)
+        lua_pop(script_thread(), n);
+    if (s->memory <= s->max_memory)
+        return;
+    log_error("Lua's memory is %llu MiB, over --max-memory (%llu MiB): "
+              "finishing the requests at work, then ending",
+              (unsigned long long)(s->memory >> 20),
+              (unsigned long long)(s->max_memory >> 20));
+    s->drain(1);
+}
+
+/* ---- opening */
+
+static int boot(lua_State *L)
+{
+    luaL_openlibs(L);
+    call_open(L);
+    if (!modules_find(L, "luaserve.boot"))
+        luaL_error(L, "luaserve.boot is missing");
+    l_core_open(L);
+    lua_call(L, 1, 1);
+    boot_slot = slot_of(L, -1);
+    return 0;
+}
+
+/* Something raised outside of every protected call: a bug of ours. */
+static int on_panic(lua_State *L)
+{
+    fprintf(stderr, "luaserve: error outside of a protected call: %s\n",
+            lua_tostring(L, -1));
+    abort();
+}
+
+int script_open(struct loop *loop, struct work *work)
+{
+    struct script *s = &script_state;
+    int n;
+
+    s->loop = loop;
+    s->work = work;
+    s->L = lua_newstate(allocate, s);
+    if (s->L == NULL) {
+        fputs("luaserve: cannot make a Lua state\n", stderr);
+        return -1;
+    }
+    lua_atpanic(s->L, on_panic);
+    if (call_protected(boot, NULL, &n) == LUA_OK)
+        return 0;
+    fprintf(stderr, "luaserve: %s\n", lua_tostring(s->L, -1));
+    return -1;
+}
+
+void script_close(void)
+{
+    lua_close(script_state.L);
+    call_close();
+    script_state.L = NULL;
+}
+
+void script_exit(int code)
+{
+    script_state.exit_code = code;
+    loop_stop(script_state.loop);
+}
+
+const char *script_engine(void)
+{
+    return COMPAT_LUA_NAME;
+}
+
+const char *script_crypto(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
+/* ---- running the script */
+
+/* [-0, +2, m] Pushes boot[name] and the source as a table. */
+static void push_source(lua_State *L, const char *name,
+                        const struct script_source *source)
+{
+    int i;
+
+    slot_push(L, boot_slot);
+    lua_getfield(L, -1, name);
+    lua_remove(L, -2);
+    lua_createtable(L, source->argc, 2);
+    lua_pushstring(L, source->path);
+    lua_setfield(L, -2, "path");
+    lua_pushstring(L, source->text);
+    lua_setfield(L, -2, "text");
+    for (i = 0; i < source->argc; i++) {
+        lua_pushstring(L, source->argv[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+static int push_main(lua_State *L)
+{
+    push_source(L, "main", lua_touserdata(L, 1));
+    return 2;
+}
+
+static int print_failure(lua_State *L)
+{
+    struct call *call = lua_touserdata(L, 1);
+    const char *text;
+
+    lua_pushvalue(call->co, -1);
+    lua_xmove(call->co, L, 1);
+    text = call_text(L, 2);
+    luaL_traceback(L, call->co, text, 0);
+    fprintf(stderr, "luaserve: %s\n", lua_tostring(L, -1));
+    return 0;
+}
+
+/* A failure while starting is the process's end. */
+static void on_serve_end(struct call *call, int status, int nresults)
+{
+    int n;
+
+    (void)nresults;
+    if (status == LUA_OK)
+        return;
+    if (call_protected(print_failure, call, &n) != LUA_OK)
+        fputs("luaserve: the script failed: out of memory\n", stderr);
+    script_exit(1);
+}
+
+static void on_main_end(struct call *call, int status, int nresults)
+{
+    lua_State *L = script_state.L;
+
+    on_serve_end(call, status, nresults);
+    if (status != LUA_OK)
+        return;
+    if (nresults > 0) {
+        lua_settop(call->co, lua_gettop(call->co) - nresults + 1);
+        lua_xmove(call->co, L, 1);
+    } else {
+        lua_pushnil(L);
+    }
+    returned(L);
+    lua_settop(L, 0);
+}
+
+void script_start(const struct script_source *source,
+                  void (*on_returned)(lua_State *L))
+{
+    lua_State *L = script_state.L;
+    struct call *call = call_new(NULL);
+    int n;
+
+    returned = on_returned;
+    if (call == NULL ||
+        call_protected(push_main, (void *)(size_t)source, &n) != LUA_OK) {
+        fputs("luaserve: out of memory\n", stderr);
+        script_exit(1);
+        return;
+    }
+    call->quiet = true;
+    call->on_end = on_main_end;
+    lua_xmove(L, call->co, 2);
+    call_start(call, 1);
+}
+
+bool script_serves(lua_State *L, int i)
+{
+    bool callable;
+
+    if (lua_isfunction(L, i))
+        return true;
+    if (!lua_istable(L, i) || !lua_getmetatable(L, i))
+        return false;
+    lua_pushliteral(L, "__call"); /* interned by the core: no allocation */
+    lua_rawget(L, -2);
+    callable = !lua_isnil(L, -1);
+    lua_pop(L, 2);
+    return callable;
+}
+
+struct serving {
+    lua_CFunction push;
+};
+
+static int push_serve(lua_State *L)
+{
+    struct serving *serving = lua_touserdata(L, 1);
+
+    slot_push(L, boot_slot);
+    lua_getfield(L, -1, "serve");
+    serving->push(L);
+    return 2;
+}
+
+void script_serve(lua_State *L, int i, lua_CFunction push)
+{
+    struct serving serving = {push};
+    struct call *call = call_new(NULL);
+    int n;
+
+    lua_pushvalue(L, i);
+    if (call == NULL || call_protected(push_serve, &serving, &n) != LUA_OK) {
+        fputs("luaserve: out of memory\n", stderr);
+        script_exit(1);
+        return;
+    }
+    call->quiet = true; /* app, serve, addresses */
+    call->on_end = on_serve_end;
+    lua_insert(L, -3);
+    lua_insert(L, -2);
+    lua_xmove(L, call->co, 3);
+    call_start(call, 2);
+}
+
+static int check(lua_State *L)
+{
+    push_source(L, "check", lua_touserdata(L, 1));
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+int script_check(const struct script_source *source)
+{
+    lua_State *L = script_state.L;
+    int n, status = call_protected(check, (void *)(size_t)source, &n);
+
+    if (status != LUA_OK)
+        fprintf(stderr, "luaserve: %s\n", lua_tostring(L, -1));
+    else
+        status = lua_toboolean(L, -1) ? 0 : 1;
+    lua_settop(L, 0);
+    return status != 0;
+}

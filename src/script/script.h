@@ -1,0 +1,86 @@
+/* The Lua state of this process and what surrounds it: the loop, the thread
+ * pool, memory, the budget of CPU time. One per process; every file of script/
+ * reaches it as script_state. */
+#ifndef SCRIPT_SCRIPT_H
+#define SCRIPT_SCRIPT_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "http/limits.h"
+#include "net/loop.h"
+#include "net/work.h"
+#include "script/compat.h"
+
+struct call;
+
+struct script {
+    lua_State *L; /* the main thread; its stack is empty between events */
+    struct loop *loop;
+    struct work *work;
+    struct limits limits; /* the defaults of new servers */
+    double cpu_budget;    /* seconds of one run of Lua; 0: any */
+    uint64_t max_memory;  /* bytes of Lua's heap; 0: any */
+    uint64_t memory;      /* bytes in use now */
+    struct call *current; /* the call whose coroutine runs, or NULL */
+    lua_State *running;   /* the thread that runs, or NULL */
+    int exit_code;
+    bool draining;           /* stopping: requests at work are finished */
+    void (*drain)(int code); /* the worker's: begins to stop */
+    const char *binary;      /* path of this program, for messages */
+};
+
+extern struct script script_state;
+
+/* The name and version of the Lua in this program, and of OpenSSL. */
+const char *script_engine(void);
+const char *script_crypto(void);
+
+/* Makes the Lua state with the standard library, our modules and globals.
+ * loop and work are borrowed. Returns 0, or -1 after a line on standard
+ * error. */
+int script_open(struct loop *loop, struct work *work);
+
+/* Frees the Lua state; nothing may be registered with the loop any more. */
+void script_close(void);
+
+/* What to run: a file, text, or standard input. */
+struct script_source {
+    const char *path; /* as given; NULL where text is set */
+    const char *text; /* -e CODE, or NULL */
+    char **argv;      /* what follows the script on the command line */
+    int argc;
+};
+
+/* Starts the script; it may suspend. on_returned is called when it has ended
+ * well, with a value it returned (an app) on top of L's stack or nil; when it
+ * fails the traceback is printed and the loop stops with exit code 1. */
+void script_start(const struct script_source *source,
+                  void (*on_returned)(lua_State *L));
+
+/* Whether the value at index i can be served: a function, or a table that can
+ * be called. */
+bool script_serves(lua_State *L, int i);
+
+/* Serves the value at index i on the addresses that push (a C function's body)
+ * makes a table of. */
+void script_serve(lua_State *L, int i, lua_CFunction push);
+
+/* Compiles the script and all that it requires by a literal name, and prints
+ * what is wrong. Returns the exit code, 0 or 1. */
+int script_check(const struct script_source *source);
+
+/* The thread to use the Lua API on: the one that runs, else the main one. */
+static inline lua_State *script_thread(void)
+{
+    return script_state.running ? script_state.running : script_state.L;
+}
+
+/* Called when a call has ended: has the process stop where Lua's heap stays
+ * over max_memory after a full collection. */
+void script_check_memory(void);
+
+/* Ends the process's loop with that exit code after this turn. */
+void script_exit(int code);
+
+#endif

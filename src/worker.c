@@ -1,0 +1,239 @@
+/* The composition root. Stopping is in two steps: a first SIGTERM or SIGINT
+ * stops accepting and lets requests at work be answered, a second one or the
+ * drain timeout ends the process at once. A script that listens to a signal
+ * takes its place. */
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "http/server.h"
+#include "net/loop.h"
+#include "proc/pidfile.h"
+#include "proc/privilege.h"
+#include "script/budget.h"
+#include "script/l_process.h"
+#include "script/script.h"
+
+static const struct options *options;
+static struct loop *loop;
+static struct ev_timer drain_timer;
+static struct ev_prepare flush;
+
+/* ---- stopping */
+
+static void on_drained(void)
+{
+    loop_stop(loop);
+}
+
+static void on_drain_timeout(struct ev_loop *ev, struct ev_timer *timer,
+                             int events)
+{
+    (void)ev;
+    (void)timer;
+    (void)events;
+    log_warn("requests were still at work after --drain-timeout; ending");
+    loop_stop(loop);
+}
+
+static void drain(int code)
+{
+    if (script_state.draining)
+        return;
+    script_state.draining = true;
+    script_state.exit_code = code;
+    server_drain(loop, on_drained);
+    if (options->drain_timeout > 0) {
+        ev_timer_init(&drain_timer, on_drain_timeout, options->drain_timeout,
+                      0);
+        ev_timer_start(loop->ev, &drain_timer);
+        ev_unref(loop->ev);
+    }
+}
+
+static void reopen_logs(void)
+{
+    if (log_reopen() < 0)
+        log_error("cannot reopen the log: %s", strerror(errno));
+    if (access_enabled() && access_reopen() < 0)
+        log_error("cannot reopen the access log: %s", strerror(errno));
+}
+
+static void on_signal(struct ev_loop *ev, struct ev_signal *watcher, int events)
+{
+    int signo = watcher->signum;
+
+    (void)ev;
+    (void)events;
+    if (l_process_emit_signal(signo))
+        return;
+    if (signo == SIGHUP || signo == SIGUSR1) {
+        reopen_logs();
+    } else if (script_state.draining) {
+        script_state.exit_code = 128 + signo;
+        loop_stop(loop);
+    } else {
+        drain(0);
+    }
+}
+
+static void watch_signals(void)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    static struct ev_signal watchers[sizeof signals / sizeof signals[0]];
+    size_t i;
+
+    signal(SIGPIPE, SIG_IGN);
+    for (i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        ev_signal_init(&watchers[i], on_signal, signals[i]);
+        ev_signal_start(loop->ev, &watchers[i]);
+        ev_unref(loop->ev); /* no reason to go on */
+    }
+}
+
+/* ---- starting */
+
+static int fail(const char *what, const char *why)
+{
+    fprintf(stderr, "luaserve: %s%s%s\n", what, *why ? ": " : "", why);
+    return -1;
+}
+
+static void on_flush(struct ev_loop *ev, struct ev_prepare *watcher, int events)
+{
+    (void)ev;
+    (void)watcher;
+    (void)events;
+    access_flush();
+}
+
+static int open_logs(void)
+{
+    log_set_level(options->log_level);
+    if (options->log != NULL && log_open(options->log) < 0)
+        return fail(options->log, strerror(errno));
+    if (options->access_log == NULL)
+        return 0;
+    if (access_open(options->access_log, options->log_format) < 0)
+        return fail(options->access_log, strerror(errno));
+    ev_prepare_init(&flush, on_flush);
+    ev_prepare_start(loop->ev, &flush);
+    ev_unref(loop->ev);
+    return 0;
+}
+
+/* [-0, +1, m] The addresses of --listen as boot.serve takes them. */
+static int push_addresses(lua_State *L)
+{
+    char text[ADDR_TEXT_SIZE];
+    unsigned i;
+
+    lua_createtable(L, (int)options->listens, 0);
+    for (i = 0; i < options->listens; i++) {
+        const struct options_listen *l = &options->listen[i];
+        bool named = l->host[0] != '\0', local = addr_is_unix(&l->addr);
+
+        lua_createtable(L, 0, 2);
+        if (!named && local) {
+            lua_pushstring(L, addr_format(&l->addr, text) + 5);
+            lua_setfield(L, -2, "path");
+        } else {
+            lua_pushstring(L, named ? l->host : addr_ip(&l->addr, text));
+            lua_setfield(L, -2, "host");
+            lua_pushinteger(L, named ? l->port : addr_port(&l->addr));
+            lua_setfield(L, -2, "port");
+        }
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    return 1;
+}
+
+/* The script has ended; app, on top of L, is what it returned. */
+static void on_returned(lua_State *L)
+{
+    if (script_serves(L, -1))
+        script_serve(L, -1, push_addresses);
+}
+
+static void configure(const char *binary)
+{
+    struct script *s = &script_state;
+
+    s->limits = options->limits;
+    s->cpu_budget = options->cpu_budget;
+    s->max_memory = options->max_memory;
+    s->drain = drain;
+    s->binary = binary;
+}
+
+static int settle_process(void)
+{
+    char error[OPTIONS_ERROR_SIZE];
+
+    if (options->pid_file != NULL &&
+        pidfile_write(options->pid_file, error, sizeof error) < 0)
+        return fail(error, "");
+    return 0;
+}
+
+/* After the script has begun: what needs root has been bound. */
+static int drop_privileges(void)
+{
+    char error[OPTIONS_ERROR_SIZE];
+
+    if (options->user == NULL && options->group == NULL)
+        return 0;
+    if (privilege_drop(options->user, options->group, error, sizeof error) < 0)
+        return fail(error, "");
+    return 0;
+}
+
+static void run(const struct script_source *source)
+{
+    script_start(source, on_returned);
+    if (drop_privileges() < 0)
+        script_exit(1);
+    loop_run(loop);
+}
+
+static void close_all(struct work *work)
+{
+    if (options->pid_file != NULL)
+        pidfile_remove(options->pid_file);
+    fflush(stdout);
+    access_close();
+    budget_close();
+    work_free(work);
+    script_close();
+}
+
+int worker_run(const struct options *o, const char *binary)
+{
+    struct script_source source = {
+        .path = o->script, .text = o->code, .argv = o->argv, .argc = o->argc};
+    struct work *work;
+
+    options = o;
+    loop = loop_new();
+    if (loop == NULL || open_logs() < 0)
+        return 1;
+    configure(binary);
+    work = work_new(loop->ev, (unsigned)o->threads);
+    watch_signals();
+    if (script_open(loop, work) < 0)
+        return 1;
+    if (o->check)
+        return script_check(&source);
+    if (settle_process() < 0)
+        return 1;
+    if (budget_open(o->cpu_budget) < 0)
+        log_warn("no CPU budget: %s", strerror(errno));
+    run(&source);
+    close_all(work);
+    return script_state.exit_code;
+}
