@@ -256,6 +256,13 @@ end
 
 local response_meta = { __index = Response, __metatable = false, __name = "ServerResponse" }
 
+--- The metatable of a response of which these fields have become true.
+local function later(...)
+  local class = setmetatable({}, { __index = Response })
+  for _, field in ipairs { ... } do class[field] = true end
+  return { __index = class, __metatable = false, __name = "ServerResponse" }
+end
+
 -- ---- what the exchange tells
 
 local names = { [CLOSE] = "close", [FINISH] = "finish", [ABORTED] = "aborted", [DRAIN] = "drain" }
@@ -268,7 +275,7 @@ local function tell(res, event)
 end
 
 native.setup(request_meta, response_meta, tell)
-response.setup(Response.once)
+response.setup(Response.once, later("headersSent"), later("headersSent", "writableEnded"))
 
 -- ---- returned answers
 

@@ -31,7 +31,7 @@ static size_t size_of(const char *text)
  * moment: as read, and as the string of Lua. The string is what counts. */
 static size_t memory_left(void)
 {
-    uint64_t max = script_state.max_memory, used = script_state.memory;
+    uint64_t max = script_state.max_memory, used = script_state.heap.used;
     uint64_t left = used < max ? max - used : 0;
 
     return max == 0 || left > FS_READ_MAX ? FS_READ_MAX : (size_t)left;

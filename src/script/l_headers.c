@@ -116,6 +116,15 @@ static void set(lua_State *L, struct exchange *x, int name, int value)
 {
     struct str key = l_headers_name(L, name);
 
+    if (!lua_istable(L, value)) { /* checked while it is added */
+        struct str text = l_headers_value(L, value, key.p);
+
+        if (x->response.n > 0)
+            headers_remove(&x->response, key);
+        headers_add(&x->response, &x->pool, pool_copy(&x->pool, key),
+                    pool_copy(&x->pool, text));
+        return;
+    }
     check_values(L, value, key.p);
     if (x->response.n > 0)
         headers_remove(&x->response, key);

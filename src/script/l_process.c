@@ -306,7 +306,7 @@ static int memory_usage(lua_State *L)
 {
     uint64_t used = (uint64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 +
                     (uint64_t)lua_gc(L, LUA_GCCOUNTB, 0);
-    uint64_t total = script_state.memory > used ? script_state.memory : used;
+    uint64_t total = script_state.heap.used > used ? script_state.heap.used : used;
     uint64_t heap = heap_of_c();
 
     lua_createtable(L, 0, 4);

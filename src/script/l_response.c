@@ -15,6 +15,10 @@
 
 static int once_function; /* once(res, event, fn), in Lua */
 
+/* The metatables of a res whose head has left, and which has ended: their
+ * classes say headersSent and writableEnded, which so cost no field. */
+static int sent_meta, ended_meta;
+
 /* ---- the head */
 
 static void check_status(lua_State *L, int i)
@@ -61,11 +65,10 @@ static int write_head(lua_State *L)
     return 1;
 }
 
-static void flag(lua_State *L, const char *name)
+static void become(lua_State *L, int meta)
 {
-    lua_pushstring(L, name);
-    lua_pushboolean(L, 1);
-    lua_rawset(L, 1);
+    slot_push(L, meta);
+    lua_setmetatable(L, 1);
 }
 
 /* Takes status and reason from the fields of res, just before the head leaves;
@@ -93,7 +96,6 @@ static void commit(lua_State *L, struct exchange *x)
                    "a final status code is 200 or above, not %d; see "
                    "res:writeContinue and res:writeEarlyHints",
                    x->status);
-    flag(L, "headersSent");
 }
 
 /* res:flushHeaders() -> res */
@@ -105,6 +107,7 @@ static int flush_headers(lua_State *L)
         return l_headers_closed(L);
     if (!c->x->head_sent) {
         commit(L, c->x);
+        become(L, sent_meta);
         exchange_send_head(c->x, -1);
     }
     lua_settop(L, 1);
@@ -176,8 +179,10 @@ static int write_body(lua_State *L)
         return l_headers_closed(L);
     if (!lua_isstring(L, 2))
         luaL_argerror(L, 2, "the chunk is a string");
-    if (!x->ended_out)
+    if (!x->ended_out && !x->head_sent) {
         commit(L, x);
+        become(L, sent_meta);
+    }
     sent = exchange_write(x, piece_at(L, 2));
     if (sent != SENT_OK && sent != SENT_FULL)
         return refused(L, sent, x);
@@ -221,7 +226,7 @@ static int finish(lua_State *L)
     sent = exchange_end(x, piece_at(L, 2));
     if (sent != SENT_OK)
         return refused(L, sent, x);
-    flag(L, "writableEnded");
+    become(L, ended_meta);
     lua_settop(L, 1);
     return 1;
 }
@@ -323,10 +328,13 @@ static int destroy(lua_State *L)
     return 1;
 }
 
-/* setup(once): the function that adds a listener to res. */
+/* setup(once, sent_meta, ended_meta): the function that adds a listener to res,
+ * and what res becomes. */
 static int setup(lua_State *L)
 {
     once_function = slot_of(L, 1);
+    sent_meta = slot_of(L, 2);
+    ended_meta = slot_of(L, 3);
     return 0;
 }
 

@@ -33,8 +33,8 @@ static int make(lua_State *L)
     struct call *call = script_state.current;
     struct context *c;
 
-    lua_createtable(L, 1, 4); /* res */
-    lua_createtable(L, 1, 4); /* req */
+    lua_createtable(L, 0, 2); /* res */
+    lua_createtable(L, 0, 4); /* req */
     c = context_new(L, x);
     lua_pushvalue(L, -1);
     lua_rawseti(L, 2, 1);
@@ -251,7 +251,7 @@ static void on_closed(struct server *server)
     s->server = NULL;
     s->closed = s->self = 0;
     server_free(server);
-    call = call_new(NULL);
+    call = closed != 0 ? call_new(NULL) : NULL; /* 0: closed by the drain */
     if (call != NULL) {
         slot_push(call->co, closed);
         call_start(call, 0);

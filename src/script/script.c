@@ -22,25 +22,6 @@ static void (*returned)(lua_State *L);
 
 /* ---- memory */
 
-static void *allocate(void *ud, void *p, size_t old, size_t size)
-{
-    struct script *s = ud;
-
-    old = p != NULL ? old : 0; /* else it is a type */
-    if (size == 0) {
-        s->memory -= old;
-        free(p);
-        return NULL;
-    }
-    if (size > old && s->max_memory > 0 &&
-        s->memory + (size - old) > s->max_memory + s->max_memory / 4)
-        return NULL;
-    p = realloc(p, size);
-    if (p != NULL)
-        s->memory += size - old;
-    return p;
-}
-
 static int collect(lua_State *L)
 {
     lua_gc(L, LUA_GCCOLLECT, 0);
@@ -52,15 +33,15 @@ void script_check_memory(void)
     struct script *s = &script_state;
     int n;
 
-    if (s->max_memory == 0 || s->memory <= s->max_memory || s->draining)
+    if (s->max_memory == 0 || s->heap.used <= s->max_memory || s->draining)
         return;
     if (call_protected(collect, NULL, &n) != LUA_OK)
         lua_pop(script_thread(), n);
-    if (s->memory <= s->max_memory)
+    if (s->heap.used <= s->max_memory)
         return;
     log_error("Lua's memory is %llu MiB, over --max-memory (%llu MiB): "
               "finishing the requests at work, then ending",
-              (unsigned long long)(s->memory >> 20),
+              (unsigned long long)(s->heap.used >> 20),
               (unsigned long long)(s->max_memory >> 20));
     s->drain(1);
 }
@@ -94,7 +75,9 @@ int script_open(struct loop *loop, struct work *work)
 
     s->loop = loop;
     s->work = work;
-    s->L = lua_newstate(allocate, s);
+    /* Failing softly comes first (script_check_memory), then allocations. */
+    s->heap.limit = s->max_memory + s->max_memory / 4;
+    s->L = lua_newstate(heap_allocate, &s->heap);
     if (s->L == NULL) {
         fputs("luaserve: cannot make a Lua state\n", stderr);
         return -1;
@@ -157,30 +140,54 @@ static int push_main(lua_State *L)
     return 2;
 }
 
+struct ending {
+    struct call *call;
+    int code; /* with which the process ends */
+};
+
+/* [-0, +1, m] Pushes the exit code that the error value at index i carries: it
+ * explains itself, and a traceback would only hide it. Else nil. */
+static void push_exit_code(lua_State *L, int i)
+{
+    if (!lua_istable(L, i)) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_pushliteral(L, "_exit");
+    lua_rawget(L, i);
+}
+
 static int print_failure(lua_State *L)
 {
-    struct call *call = lua_touserdata(L, 1);
+    struct ending *ending = lua_touserdata(L, 1);
+    lua_State *co = ending->call->co;
     const char *text;
 
-    lua_pushvalue(call->co, -1);
-    lua_xmove(call->co, L, 1);
+    lua_pushvalue(co, -1);
+    lua_xmove(co, L, 1);
     text = call_text(L, 2);
-    luaL_traceback(L, call->co, text, 0);
-    fprintf(stderr, "luaserve: %s\n", lua_tostring(L, -1));
+    push_exit_code(L, 2);
+    if (lua_isinteger(L, -1))
+        ending->code = (int)lua_tointeger(L, -1);
+    else
+        luaL_traceback(L, co, text, 0);
+    fprintf(stderr, "luaserve: %s\n",
+            lua_isinteger(L, -1) ? text : lua_tostring(L, -1));
     return 0;
 }
 
 /* A failure while starting is the process's end. */
 static void on_serve_end(struct call *call, int status, int nresults)
 {
+    struct ending ending = {.call = call, .code = 1};
     int n;
 
     (void)nresults;
     if (status == LUA_OK)
         return;
-    if (call_protected(print_failure, call, &n) != LUA_OK)
+    if (call_protected(print_failure, &ending, &n) != LUA_OK)
         fputs("luaserve: the script failed: out of memory\n", stderr);
-    script_exit(1);
+    script_exit(ending.code);
 }
 
 static void on_main_end(struct call *call, int status, int nresults)
@@ -279,12 +286,13 @@ static int check(lua_State *L)
 int script_check(const struct script_source *source)
 {
     lua_State *L = script_state.L;
-    int n, status = call_protected(check, (void *)(size_t)source, &n);
+    int n, code = 1, status;
 
+    status = call_protected(check, (void *)(size_t)source, &n);
     if (status != LUA_OK)
         fprintf(stderr, "luaserve: %s\n", lua_tostring(L, -1));
     else
-        status = lua_toboolean(L, -1) ? 0 : 1;
+        code = (int)lua_tointeger(L, -1);
     lua_settop(L, 0);
-    return status != 0;
+    return code;
 }

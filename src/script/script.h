@@ -11,6 +11,7 @@
 #include "net/loop.h"
 #include "net/work.h"
 #include "script/compat.h"
+#include "script/heap.h"
 
 struct call;
 
@@ -21,7 +22,7 @@ struct script {
     struct limits limits; /* the defaults of new servers */
     double cpu_budget;    /* seconds of one run of Lua; 0: any */
     uint64_t max_memory;  /* bytes of Lua's heap; 0: any */
-    uint64_t memory;      /* bytes in use now */
+    struct heap heap;     /* what Lua holds */
     struct call *current; /* the call whose coroutine runs, or NULL */
     lua_State *running;   /* the thread that runs, or NULL */
     int exit_code;

@@ -1,0 +1,125 @@
+/* Nearly everything that a request makes in Lua is small and dies young, and
+ * Lua says the size of what it gives back: a list of free blocks for each size
+ * serves that with a few instructions where malloc needs a hundred. The lists
+ * are filled from slabs, which are kept for reuse and never returned; what they
+ * hold is bounded by the most that was in use at once. Under the sanitizers
+ * every block is malloc's, so that they see each one. */
+#include "script/heap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    STEP = 16,   /* bytes between sizes, and alignment */
+    SMALL = 256, /* the largest size that has a list */
+    CLASSES = SMALL / STEP,
+    SLAB = 16 * 1024 /* bytes that a list is filled from */
+};
+
+#if defined(__SANITIZE_ADDRESS__)
+enum { POOLED = 0 };
+#else
+enum { POOLED = 1 };
+#endif
+
+struct block {
+    struct block *next;
+};
+
+static struct block *lists[CLASSES];
+static char *slab;
+static size_t slab_left;
+
+static int class_of(size_t size)
+{
+    return (int)((size + STEP - 1) / STEP) - 1;
+}
+
+/* Fills the list from a slab with a handful of blocks. */
+static void *refill(int class)
+{
+    size_t size = (size_t)(class + 1) * STEP;
+    struct block *block;
+
+    if (slab_left < size) {
+        slab = malloc(SLAB);
+        slab_left = slab != NULL ? SLAB : 0;
+        if (slab == NULL)
+            return NULL;
+    }
+    block = (struct block *)(void *)slab;
+    slab += size;
+    slab_left -= size;
+    return block;
+}
+
+static void *take(size_t size)
+{
+    int class = class_of(size);
+    struct block *block = lists[class];
+
+    if (block == NULL)
+        return refill(class);
+    lists[class] = block->next;
+    return block;
+}
+
+static void give(void *p, size_t size)
+{
+    struct block *block = p;
+    int class = class_of(size);
+
+    block->next = lists[class];
+    lists[class] = block;
+}
+
+static void *resize(void *p, size_t old, size_t size)
+{
+    size_t kept = old < size ? old : size;
+    void *new;
+
+    if (p != NULL && old > SMALL && size > SMALL)
+        return realloc(p, size);
+    if (old <= SMALL && size <= SMALL && old > 0 &&
+        class_of(old) == class_of(size))
+        return p;
+    new = size <= SMALL ? take(size) : malloc(size);
+    if (new == NULL || p == NULL || old == 0)
+        return new;
+    memcpy(new, p, kept);
+    if (old <= SMALL)
+        give(p, old);
+    else
+        free(p);
+    return new;
+}
+
+static void release(void *p, size_t old)
+{
+    if (p == NULL)
+        return;
+    if (POOLED && old <= SMALL && old > 0)
+        give(p, old);
+    else
+        free(p);
+}
+
+void *heap_allocate(void *ud, void *p, size_t old, size_t size)
+{
+    struct heap *heap = ud;
+    void *new;
+
+    old = p != NULL ? old : 0; /* else it is a type */
+    if (size == 0) {
+        heap->used -= old;
+        release(p, old);
+        return NULL;
+    }
+    if (size > old && heap->limit > 0 &&
+        heap->used + (size - old) > heap->limit)
+        return NULL;
+    new = POOLED ? resize(p, old, size) : realloc(p, size);
+    if (new != NULL)
+        heap->used += size - old;
+    return new;
+}
