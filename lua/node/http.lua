@@ -269,7 +269,7 @@ local names = { [CLOSE] = "close", [FINISH] = "finish", [ABORTED] = "aborted", [
 
 local function tell(res, event)
   local name = names[event]
-  local req = res.req
+  local req = native.req(res)
   if event == CLOSE or event == ABORTED then events.EventEmitter.emit(req, name) end
   if event ~= ABORTED then events.EventEmitter.emit(res, name) end
 end

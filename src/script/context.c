@@ -30,8 +30,7 @@ struct context *context_test(lua_State *L, int i)
 {
     struct context *c = lua_touserdata(L, i);
 
-    if (c == NULL || lua_type(L, i) != LUA_TUSERDATA ||
-        lua_rawlen(L, i) != sizeof *c || c->kind != CONTEXT_KIND)
+    if (c == NULL || lua_rawlen(L, i) != sizeof *c || c->kind != CONTEXT_KIND)
         return NULL;
     return c;
 }
@@ -97,11 +96,13 @@ void context_push_data(lua_State *L, struct context *c)
         return;
     }
     context_push(L, c);
-    if (compat_getuservalue(L, -1) != LUA_TTABLE) {
+    compat_getuservalue(L, -1); /* req */
+    lua_replace(L, -2);
+    if (lua_rawgetp(L, -1, &data_key) != LUA_TTABLE) {
         lua_pop(L, 1);
         lua_newtable(L);
         lua_pushvalue(L, -1);
-        compat_setuservalue(L, -3);
+        lua_rawsetp(L, -3, &data_key);
     }
     lua_remove(L, -2);
 }

@@ -30,7 +30,7 @@ enum context_event {
 struct context {
     const void *kind;   /* CONTEXT_KIND: this userdata is one of ours */
     struct exchange *x; /* NULL when it is gone */
-    int slot;           /* anchors res (which holds req and this) */
+    int slot;           /* anchors res, which holds this, which holds req */
     unsigned live;      /* coroutines and waits that belong to it */
     unsigned events;    /* enum context_event that are listened to */
     bool closed;        /* the wire has let go */

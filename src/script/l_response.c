@@ -79,12 +79,12 @@ static void commit(lua_State *L, struct exchange *x)
 
     if (x->head_sent)
         return;
-    lua_pushliteral(L, "statusCode");
+    lua_pushvalue(L, lua_upvalueindex(1));
     if (compat_rawget_type(L, 1) != LUA_TNIL) {
         check_status(L, lua_gettop(L));
         x->status = (int)lua_tointeger(L, -1);
     }
-    lua_pushliteral(L, "statusMessage");
+    lua_pushvalue(L, lua_upvalueindex(2));
     if (compat_rawget_type(L, 1) != LUA_TNIL) {
         check_reason(L, lua_gettop(L));
         reason = l_headers_text(L, -1);
@@ -352,8 +352,11 @@ int l_response_open(lua_State *L)
                                        {NULL, NULL}};
 
     lua_createtable(L, 0, 2);
-    luaL_newlib(L, methods);
+    lua_newtable(L);
     luaL_setfuncs(L, l_headers_methods, 0);
+    lua_pushliteral(L, "statusCode"); /* upvalues: interned once */
+    lua_pushliteral(L, "statusMessage");
+    luaL_setfuncs(L, methods, 2);
     lua_setfield(L, -2, "methods");
     lua_pushcfunction(L, setup);
     lua_setfield(L, -2, "setup");

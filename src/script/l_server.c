@@ -26,25 +26,29 @@ static int request_meta, response_meta, emit_function;
 
 /* ---- requests */
 
-/* [-1, +2, m] make(x) -> req, res; x is an exchange as light userdata. */
+/* [-1, +2, m] make(x) -> req, res; x is an exchange as light userdata. res holds
+ * the context, and that holds req. Upvalues: the names of req's fields, since
+ * interning them anew costs more than all the rest. */
 static int make(lua_State *L)
 {
     struct exchange *x = lua_touserdata(L, 1);
     struct call *call = script_state.current;
     struct context *c;
 
-    lua_createtable(L, 0, 2); /* res */
-    lua_createtable(L, 0, 4); /* req */
+    lua_createtable(L, 1, 0); /* res */
+    lua_createtable(L, 1, 2); /* req */
     c = context_new(L, x);
     lua_pushvalue(L, -1);
     lua_rawseti(L, 2, 1);
     lua_rawseti(L, 3, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushlstring(L, x->method.p, x->method.n);
-    lua_setfield(L, 3, "method");
+    lua_rawset(L, 3);
+    lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushlstring(L, x->target.p, x->target.n);
-    lua_setfield(L, 3, "url");
+    lua_rawset(L, 3);
     lua_pushvalue(L, 3);
-    lua_setfield(L, 2, "req");
+    compat_setuservalue(L, 4);
     slot_push(L, request_meta);
     lua_setmetatable(L, 3);
     slot_push(L, response_meta);
@@ -480,6 +484,15 @@ static int setup(lua_State *L)
     return 0;
 }
 
+/* [-0, +1, v] req(res) -> req */
+static int req_of(lua_State *L)
+{
+    context_check(L, 1);
+    lua_rawgeti(L, 1, 1);
+    compat_getuservalue(L, -1);
+    return 1;
+}
+
 /* [-0, +0, v] watch(req or res, event): has the event told to emit. */
 static int watch(lua_State *L)
 {
@@ -510,8 +523,8 @@ int l_server_open(lua_State *L)
                                        {"abort", abort_all},
                                        {NULL, NULL}};
     static const luaL_Reg functions[] = {{"new", new},
-                                         {"make", make},
                                          {"setup", setup},
+                                         {"req", req_of},
                                          {"watch", watch},
                                          {NULL, NULL}};
 
@@ -522,5 +535,9 @@ int l_server_open(lua_State *L)
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
     luaL_newlib(L, functions);
+    lua_pushliteral(L, "method");
+    lua_pushliteral(L, "url");
+    lua_pushcclosure(L, make, 2);
+    lua_setfield(L, -2, "make");
     return 1;
 }
