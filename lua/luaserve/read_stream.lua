@@ -117,6 +117,11 @@ local function let_go(self, dest, listener)
   if self:listenerCount("data") == 0 then destroy(self) end
 end
 
+--- A write stream that fails and has no "error" listener must not lose data in silence.
+local function raise_unheard(dest)
+  if dest.errored and dest:listenerCount("error") == 0 then error(dest.errored, 0) end
+end
+
 --- Writes every chunk to dest, at the pace at which dest takes them, and then calls dest:finish(). The file
 --- is closed when dest is.
 ---@param dest table with write and finish: a response, a write stream
@@ -125,7 +130,10 @@ end
 function ReadStream:pipe(dest, options)
   local function copy(chunk)
     local ok = dest:write(chunk)
-    if ok == nil then return let_go(self, dest, copy) end
+    if ok == nil then
+      let_go(self, dest, copy)
+      return raise_unheard(dest)
+    end
     if ok or not dest.once then return end
     self:pause()
     dest:once("drain", function() self:resume() end)
@@ -134,7 +142,8 @@ function ReadStream:pipe(dest, options)
   self._pipes[dest] = copy
   if not (options and (options.finish == false or options["end"] == false)) then
     self:once("end", function()
-      if self._pipes[dest] == copy then dest:finish() end
+      if self._pipes[dest] ~= copy then return end
+      if not dest:finish() then raise_unheard(dest) end
     end)
   end
   return self:on("data", copy) and dest

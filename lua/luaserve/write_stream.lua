@@ -40,8 +40,10 @@ end
 
 --- Fails without raising: for where the writer is told.
 local function fail_quietly(self, message, code)
-  if self:listenerCount("error") == 0 then self:once("error", ignore) end
+  local unheard = self:listenerCount("error") == 0
+  if unheard then self:once("error", ignore) end
   fail(self, message, code)
+  if unheard then self:off("error", ignore) end
   return nil, message, code
 end
 
@@ -126,7 +128,8 @@ end
 
 --- Writes the rest and closes the file. Returns true, or nil, message, code.
 local function write_rest(self)
-  local ok, message, code = put(self)
+  local ok, message, code = self._handle:open() -- also where nothing was written
+  if ok then ok, message, code = put(self) end
   if ok then ok, message, code = self._handle:close() end
   if self.errored then return nil, self.errored.message, self.errored.code end
   if not ok then return fail_quietly(self, message, code) end

@@ -113,12 +113,13 @@ static void read_table(struct reader *r)
     lua_pop(L, 4);
 }
 
-/* A string is an encoding, which Lua's strings need not; a number a mode. */
+/* A string is an encoding, which Lua's strings need not; a number the mode of
+ * what is made. */
 static void read_options(struct reader *r)
 {
     if (is_absent(r) || lua_type(r->L, r->i) == LUA_TSTRING)
         return;
-    if (lua_type(r->L, r->i) == LUA_TNUMBER)
+    if (lua_type(r->L, r->i) == LUA_TNUMBER && r->op->mode != 0)
         r->args->mode = fs_args_mode(r->L, r->i, 0);
     else if (lua_istable(r->L, r->i))
         read_table(r);

@@ -48,6 +48,8 @@ static int make_all(char *path, mode_t mode)
         *at = '\0';
         result = make_one(path, mode);
         *at = '/';
+        if (result < 0 && errno == EEXIST)
+            errno = ENOTDIR; /* a file is in the way */
         if (result < 0)
             return -1;
         while (*at == '/')

@@ -118,7 +118,10 @@ local function refuses(json, t)
     t:raises(case[2] .. ", sorted", "json: cannot encode " .. case[2], json.encode, case[1], { sort = true })
     t:equal(case[2] .. " leaves no trace", json.encode({ 1 }), "[1]")
   end
-  local _, err = pcall(function() return json.encode(print) end)
+  local _, err = pcall(function()
+    local text = json.encode(print)
+    return text
+  end)
   t:check("says where in the script", err:find("^.+:%d+: json: cannot encode a function$"), err)
 end
 

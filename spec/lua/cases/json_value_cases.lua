@@ -151,10 +151,12 @@ local function cuts(json, t)
   end
 end
 
--- The collector at its most eager must not find anything half made.
+-- The collector at its most eager must not find anything half made. On LuaJIT
+-- that is a whole collection for each allocation.
 local function eager(json, t)
+  collectgarbage()
   local pause, step = collectgarbage("setpause", 0), collectgarbage("setstepmul", 100000)
-  for i = 1, 200 do
+  for i = 1, 20 do
     local value = { i, { name = "n" .. i, list = { "a" .. i, 0.25 + i }, ["k" .. i] = ("\n"):rep(600) .. i } }
     local back = json.decode(json.encode(value))
     t:equal("value " .. i, back, value)
