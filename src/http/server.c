@@ -200,7 +200,7 @@ void server_log(const struct exchange *x)
         .duration = loop_now(loop) - x->began,
         .time = (time_t)loop_wall(loop),
         .version = x->version,
-        .status = x->status,
+        .status = x->head_sent ? x->status : 499, /* the client left */
     };
     access_write(&entry);
 }

@@ -19,11 +19,15 @@ struct context *context_new(lua_State *L, struct exchange *x)
 
     memset(c, 0, sizeof *c);
     c->kind = CONTEXT_KIND;
-    c->slot = slot_take(L);
     c->x = x;
-    x->app = c;
-    alive++;
     return c;
+}
+
+void context_begin(lua_State *L, struct context *c, int i)
+{
+    c->slot = slot_of(L, i);
+    c->x->app = c;
+    alive++;
 }
 
 struct context *context_test(lua_State *L, int i)

@@ -46,8 +46,12 @@ struct context {
 extern const char context_kind; /* its address is CONTEXT_KIND */
 #define CONTEXT_KIND ((const void *)&context_kind)
 
-/* [-0, +1, m] Pushes a new context for x, which becomes its app. */
+/* [-0, +1, m] Pushes a new context for x. */
 struct context *context_new(lua_State *L, struct exchange *x);
+
+/* [-0, +0, m] Anchors c through the res at index i, and makes it x's app: from
+ * now on the exchange's events find it. Last of what may raise. */
+void context_begin(lua_State *L, struct context *c, int i);
 
 /* [-0, +0, v] The context of the req or res at index i (a table whose [1] it
  * is); raises where that is something else. */

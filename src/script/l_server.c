@@ -53,8 +53,7 @@ static int make(lua_State *L)
     lua_setmetatable(L, 3);
     slot_push(L, response_meta);
     lua_setmetatable(L, 2);
-    lua_pushvalue(L, 2);
-    slot_set(L, c->slot);
+    context_begin(L, c, 2);
     call->context = c;
     context_hold(c);
     lua_insert(L, 2);
