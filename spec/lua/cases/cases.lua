@@ -1,9 +1,15 @@
 --- Runs groups of cases inside luaserve and prints what came of them, one line
--- for each failure and each group; the spec that started it reads the lines.
+-- for each failure and each group; outside.lua reads the lines.
 --
 -- A group is {name, function(module, t)}. t:check(name, ok, detail) is one case;
 -- t:equal and t:raises are cases of common kinds.
 local M = {}
+
+--- The files of groups, beside this one, of each module under test.
+M.files = {
+  json = { "json_value_cases", "json_number_cases", "json_string_cases", "json_error_cases", "json_encode_cases" },
+  crypto = { "crypto_cases" },
+}
 
 local T = {}
 T.__index = T
@@ -69,12 +75,11 @@ local function run_group(name, fn, module)
   return t.count
 end
 
---- Runs the groups of all the named files for a module.
----@param module table the module under test
----@param files string[] names of files beside this one
-function M.run(module, files)
-  local total = 0
-  for _, file in ipairs(files) do
+--- Runs all groups of the built-in module of that name.
+---@param name string
+function M.run(name)
+  local module, total = require(name), 0
+  for _, file in ipairs(M.files[name]) do
     for _, group in ipairs(require(file)) do total = total + run_group(group[1], group[2], module) end
   end
   print("done " .. total)

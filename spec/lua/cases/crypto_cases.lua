@@ -129,7 +129,7 @@ local function random(crypto, t)
   for byte = 0, 255 do
     local count = counts[string.char(byte)] or 0
     -- Nine standard deviations: once in 10^18 runs.
-    t:check("byte " .. byte, (count > 210 and count < 570) or byte == 10 or byte == 0, count)
+    t:check("byte " .. byte, count > 210 and count < 570, count)
   end
   t:check("never twice", crypto.randomBytes(16) ~= crypto.randomBytes(16))
   for _, n in ipairs({ -1, 2 ^ 31, 2 ^ 40 }) do t:raises(n .. " bytes", "not within", crypto.randomBytes, n) end
@@ -167,5 +167,5 @@ return {
   { "lists the hashes there are", list },
   { "makes random bytes", random },
   { "makes random UUIDs of version 4", uuids },
-  { "compares in constant time", equality },
+  { "compares strings of one length", equality },
 }

@@ -34,7 +34,8 @@ end
 
 local function unicode_escapes(json, t)
   for _, case in ipairs({
-    { "0000", "\0" }, { "0001", "\1" }, { "001f", "\31" }, { "0041", "A" }, { "007f", "\127" }, { "0080", "\xc2\x80" },
+    { "0000", "\0" }, { "0001", "\1" }, { "001f", "\31" }, { "0041", "A" }, { "007f", "\127" },
+    { "0080", "\xc2\x80" },
     { "00e9", "\xc3\xa9" }, { "00E9", "\xc3\xa9" }, { "07ff", "\xdf\xbf" }, { "0800", "\xe0\xa0\x80" },
     { "20aC", "\xe2\x82\xac" }, { "d7ff", "\xed\x9f\xbf" }, { "e000", "\xee\x80\x80" }, { "fffd", REPLACEMENT },
     { "ffff", "\xef\xbf\xbf" }, { "FFFE", "\xef\xbf\xbe" }, { "0022", '"' }, { "005c", "\\" },
@@ -53,9 +54,11 @@ local function surrogates(json, t)
     { "\\ud83d\\ude00", "\xf0\x9f\x98\x80" }, { "\\uD83D\\uDE00", "\xf0\x9f\x98\x80" },
     { "\\ud800\\udc00", "\xf0\x90\x80\x80" }, { "\\udbff\\udfff", "\xf4\x8f\xbf\xbf" },
     { "\\ud800", REPLACEMENT }, { "\\udbff", REPLACEMENT }, { "\\udc00", REPLACEMENT }, { "\\udfff", REPLACEMENT },
-    { "\\ud800x", REPLACEMENT .. "x" }, { "\\ud800\\n", REPLACEMENT .. "\n" }, { "\\ud800\\u0041", REPLACEMENT .. "A" },
+    { "\\ud800x", REPLACEMENT .. "x" }, { "\\ud800\\n", REPLACEMENT .. "\n" },
+    { "\\ud800\\u0041", REPLACEMENT .. "A" },
     { "\\ud800\\ud800", REPLACEMENT .. REPLACEMENT }, { "\\udc00\\ud800", REPLACEMENT .. REPLACEMENT },
-    { "\\ud800\\ud83d\\ude00", REPLACEMENT .. "\xf0\x9f\x98\x80" }, { "\\ud83d\\ude00\\ude00", "\xf0\x9f\x98\x80" .. REPLACEMENT },
+    { "\\ud800\\ud83d\\ude00", REPLACEMENT .. "\xf0\x9f\x98\x80" },
+    { "\\ud83d\\ude00\\ude00", "\xf0\x9f\x98\x80" .. REPLACEMENT },
     { "a\\ud800b\\udc00c", "a" .. REPLACEMENT .. "b" .. REPLACEMENT .. "c" },
   }) do
     t:equal(case[1], json.decode('"' .. case[1] .. '"'), case[2])
@@ -104,13 +107,17 @@ end
 -- What is no UTF-8, and what stands for it when it is encoded: one U+FFFD for
 -- each longest beginning of a sequence, as in browsers.
 local MALFORMED = {
-  { "\x80", "?" }, { "\xbf", "?" }, { "\x80\x80", "??" }, { "\xc0\x80", "??" }, { "\xc0\xaf", "??" }, { "\xc1\xbf", "??" },
-  { "\xc2", "?" }, { "\xc3(", "?(" }, { "\xc3\xc3\xa9", "?\xc3\xa9" }, { "\xe0\x80\x80", "???" }, { "\xe0\x9f\xbf", "???" },
+  { "\x80", "?" }, { "\xbf", "?" }, { "\x80\x80", "??" }, { "\xc0\x80", "??" }, { "\xc0\xaf", "??" },
+  { "\xc1\xbf", "??" },
+  { "\xc2", "?" }, { "\xc3(", "?(" }, { "\xc3\xc3\xa9", "?\xc3\xa9" }, { "\xe0\x80\x80", "???" },
+  { "\xe0\x9f\xbf", "???" },
   { "\xe0\xa0", "?" }, { "\xe2\x82", "?" }, { "\xe2\x82A", "?A" }, { "\xe2A", "?A" }, { "\xed\xa0\x80", "???" },
   { "\xed\xbf\xbf", "???" }, { "\xed\xa0\x80\xed\xb0\x80", "??????" }, { "\xef\xbf", "?" },
   { "\xf0\x80\x80\x80", "????" }, { "\xf0\x8f\xbf\xbf", "????" }, { "\xf0\x9f\x98", "?" }, { "\xf0\x9f", "?" },
-  { "\xf0\x9f\x98A", "?A" }, { "\xf4\x90\x80\x80", "????" }, { "\xf5\x80\x80\x80", "????" }, { "\xf8\x88\x80\x80\x80", "?????" },
-  { "\xfc\x84\x80\x80\x80\x80", "??????" }, { "\xfe", "?" }, { "\xff", "?" }, { "\xfe\xff", "??" }, { "\xff\xfe", "??" },
+  { "\xf0\x9f\x98A", "?A" }, { "\xf4\x90\x80\x80", "????" }, { "\xf5\x80\x80\x80", "????" },
+  { "\xf8\x88\x80\x80\x80", "?????" },
+  { "\xfc\x84\x80\x80\x80\x80", "??????" }, { "\xfe", "?" }, { "\xff", "?" }, { "\xfe\xff", "??" },
+  { "\xff\xfe", "??" },
 }
 
 local function malformed(json, t)

@@ -44,7 +44,8 @@ local function objects(json, t)
     { "{}", {} }, { '{"a":1}', { a = 1 } }, { '{"a":1,"b":2}', { a = 1, b = 2 } }, { '{"":1}', { [""] = 1 } },
     { '{"a":{"b":{"c":[]}}}', { a = { b = { c = {} } } } }, { '{"a":null}', { a = json.null } },
     { '{"1":"one"}', { ["1"] = "one" } }, { '{"a b":1}', { ["a b"] = 1 } }, { '{"a\\nb":1}', { ["a\nb"] = 1 } },
-    { '{"\\u0061":1}', { a = 1 } }, { '{"a\\u0000b":1}', { ["a\0b"] = 1 } }, { '{"\xc3\xa9":1}', { ["\xc3\xa9"] = 1 } },
+    { '{"\\u0061":1}', { a = 1 } }, { '{"a\\u0000b":1}', { ["a\0b"] = 1 } },
+    { '{"\xc3\xa9":1}', { ["\xc3\xa9"] = 1 } },
   }
   for _, case in ipairs(cases) do t:equal(case[1], json.decode(case[1]), case[2]) end
   for _, n in ipairs({ 31, 32, 33, 64, 65, 500, 5000 }) do
@@ -75,7 +76,8 @@ local function names(json, t)
 end
 
 local function empty_ones(json, t)
-  for _, text in ipairs({ "[]", "{}", "[[]]", "[{}]", "[[],{},[]]", '{"a":[]}', '{"a":{}}', '[[[{}]],{"a":[]}]', "[[[]]]" }) do
+  local texts = { "[]", "{}", "[[]]", "[{}]", "[[],{},[]]", '{"a":[]}', '{"a":{}}', '[[[{}]],{"a":[]}]', "[[[]]]" }
+  for _, text in ipairs(texts) do
     t:equal(text, json.encode(json.decode(text)), text)
   end
   t:equal("a plain table", json.encode({}), "{}")
