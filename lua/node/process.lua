@@ -25,7 +25,7 @@ local EventEmitter = events.EventEmitter
 ---@field arch "x64"|"arm64"|string
 ---@field version string "v" and that of luaserve
 ---@field versions table<string, string> of luaserve, Lua and the libraries
-local process = {
+local M = {
   pid = native.pid,
   argv0 = "luaserve",
   execPath = native.execPath,
@@ -37,8 +37,8 @@ local process = {
 }
 
 if rawget(_G, "jit") then
-  process.versions.luajit = jit.version:match("%d.*")
-  process.versions.lua = _VERSION:match("%d.*")
+  M.versions.luajit = jit.version:match("%d.*")
+  M.versions.lua = _VERSION:match("%d.*")
 end
 
 -- ---- what is looked up, and what acts when it is set
@@ -72,7 +72,7 @@ function setters.title(text)
   native.setTitle(text)
 end
 
-setmetatable(process, {
+setmetatable(M, {
   __index = function(_, name)
     local get = getters[name]
     return get and get()
@@ -96,7 +96,7 @@ local function watch(event)
     return
   end
   local number = native.listenable[event]
-  if number then native.listen(number, EventEmitter.listenerCount(process, event) > 0) end
+  if number then native.listen(number, EventEmitter.listenerCount(M, event) > 0) end
 end
 
 local function check_listenable(event)
@@ -107,30 +107,30 @@ end
 --- Methods that change who listens. Wrong arguments are for EventEmitter to complain of.
 local function changing(method, adds)
   return function(first, ...)
-    if first ~= process then return process[method](process, first, ...) end
+    if first ~= M then return M[method](M, first, ...) end
     local event, fn = ...
     if adds then
-      if type(fn) ~= "function" then return EventEmitter[method](process, ...) end
+      if type(fn) ~= "function" then return EventEmitter[method](M, ...) end
       check_listenable(event)
     end
-    EventEmitter[method](process, ...)
+    EventEmitter[method](M, ...)
     watch(event)
-    return process
+    return M
   end
 end
 
 for _, method in ipairs { "on", "once", "addListener", "prependListener", "prependOnceListener" } do
-  rawset(process, method, changing(method, true))
+  rawset(M, method, changing(method, true))
 end
 for _, method in ipairs { "off", "removeListener", "removeAllListeners" } do
-  rawset(process, method, changing(method, false))
+  rawset(M, method, changing(method, false))
 end
 
 for name, fn in pairs(EventEmitter) do
-  if type(fn) == "function" and name ~= "new" and rawget(process, name) == nil then
-    rawset(process, name, function(first, ...)
-      if first == process then return fn(process, ...) end
-      return fn(process, first, ...)
+  if type(fn) == "function" and name ~= "new" and rawget(M, name) == nil then
+    rawset(M, name, function(first, ...)
+      if first == M then return fn(M, ...) end
+      return fn(M, first, ...)
     end)
   end
 end
@@ -140,11 +140,11 @@ local exiting = false
 native.onEvent(function(number, is_signal)
   if not is_signal then
     exiting = true
-    process:emit("exit", number)
+    M:emit("exit", number)
     return
   end
   local name = names[number]
-  process:emit(name, name, number)
+  core.spawn(nil, M.emit, M, name, name, number) -- whatever it raises
   watch(name) -- a once() is gone
 end)
 
@@ -152,15 +152,15 @@ end)
 
 --- Ends the process at once: what is not sent yet is lost. Calls the "exit" listeners, and flushes the logs.
 ---@param code integer? process.exitCode where missing, else 0
-function process.exit(code)
+function M.exit(code)
   if code ~= nil then
     check_exit_code(code, 2)
-    process.exitCode = code
+    M.exitCode = code
   end
   if not exiting then
     exiting = true
     -- A coroutine of its own: an error is logged, and one that waits is not waited for.
-    core.spawn(core.context(), process.emit, process, "exit", exit_code or 0)
+    core.spawn(core.context(), M.emit, M, "exit", exit_code or 0)
   end
   native.exit()
 end
@@ -175,7 +175,7 @@ end
 ---@param pid integer
 ---@param signal string|integer|nil "SIGTERM" where missing
 ---@return true? ok, string? message, string? code
-function process.kill(pid, signal)
+function M.kill(pid, signal)
   if type(pid) ~= "number" or pid % 1 ~= 0 then error("the pid must be a whole number", 2) end
   return native.kill(pid, signal_number(signal))
 end
@@ -184,38 +184,38 @@ end
 
 --- The working directory.
 ---@type fun(): string?, string?, string?
-process.cwd = native.cwd
+M.cwd = native.cwd
 
 --- Changes the working directory.
 ---@type fun(path: string): true?, string?, string?
-process.chdir = native.chdir
+M.chdir = native.chdir
 
 --- The permissions that new files do not get; sets them where a mask is given.
 ---@type fun(mask: integer?): integer
-process.umask = native.umask
+M.umask = native.umask
 
 ---@return integer
-function process.getuid() return (native.user()) end
+function M.getuid() return (native.user()) end
 
 ---@return integer
-function process.geteuid() return (select(2, native.user())) end
+function M.geteuid() return (select(2, native.user())) end
 
 ---@return integer
-function process.getgid() return (select(3, native.user())) end
+function M.getgid() return (select(3, native.user())) end
 
 ---@return integer
-function process.getegid() return (select(4, native.user())) end
+function M.getegid() return (select(4, native.user())) end
 
 -- ---- measures
 
 --- Bytes: `rss` of the process in memory, `heapUsed` and `heapTotal` of Lua, `external` of C.
 ---@type fun(): {rss: integer, heapTotal: integer, heapUsed: integer, external: integer}
-process.memoryUsage = native.memoryUsage
+M.memoryUsage = native.memoryUsage
 
 --- Microseconds of CPU time, in all or since the earlier result given.
 ---@param earlier {user: integer, system: integer}?
 ---@return {user: integer, system: integer}
-function process.cpuUsage(earlier)
+function M.cpuUsage(earlier)
   local user, system = native.cpuUsage()
   if earlier then user, system = user - earlier.user, system - earlier.system end
   return { user = user, system = system }
@@ -223,11 +223,11 @@ end
 
 --- Seconds since the start.
 ---@type fun(): number
-process.uptime = native.uptime
+M.uptime = native.uptime
 
 --- `process.hrtime([earlier])` -> `{seconds, nanoseconds}` of a clock that is never set, or since the earlier
 --- result; `process.hrtime.bigint()` -> the same clock in nanoseconds, one integer.
-process.hrtime = setmetatable({ bigint = native.nanoseconds }, {
+M.hrtime = setmetatable({ bigint = native.nanoseconds }, {
   __call = function(_, earlier)
     local seconds, nanoseconds = native.hrtime()
     if not earlier then return { seconds, nanoseconds } end
@@ -241,7 +241,7 @@ process.hrtime = setmetatable({ bigint = native.nanoseconds }, {
 
 --- Calls fn(...) when what runs now has returned.
 ---@param fn function
-function process.nextTick(fn, ...)
+function M.nextTick(fn, ...)
   if type(fn) ~= "function" then error("process.nextTick needs a function", 2) end
   core.defer(fn, ...)
 end
@@ -249,14 +249,14 @@ end
 --- Logs a warning, and emits "warning" with an error whose `name` is its type.
 ---@param warning string|table a text, or an error with a `message`
 ---@param options {type: string?, code: string?}|string|nil
-function process.emitWarning(warning, options)
+function M.emitWarning(warning, options)
   if type(options) == "string" then options = { type = options } end
   options = options or {}
   local err = type(warning) == "table" and warning or core.error(tostring(warning), options.code)
   err.name = err.name or options.type or "Warning"
   local code = err.code and "[" .. err.code .. "] " or ""
   core.log("warn", code .. err.name .. ": " .. tostring(err.message))
-  core.defer(process.emit, process, "warning", err)
+  core.defer(M.emit, M, "warning", err)
 end
 
 ---@class process.Output
@@ -279,7 +279,7 @@ local function output(file, fd)
   return self
 end
 
-process.stdout = output(io.stdout, 1)
-process.stderr = output(io.stderr, 2)
+M.stdout = output(io.stdout, 1)
+M.stderr = output(io.stderr, 2)
 
-return process
+return M

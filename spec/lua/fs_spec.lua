@@ -161,6 +161,18 @@ describe("fs.readFile", function()
     ]], { files = { ["a.txt"] = "hello" } }))
   end)
 
+  it("is given up when the process ends before it", function()
+    local many = [[
+      fs.writeFile("large", ("x"):rep(1024 * 1024))
+      for i = 1, 300 do fs.readFile("large", function() end) end
+      setTimeout(function() fs.readFile("large") end, 0)
+    ]]
+    local result = helper.run(PRELUDE .. many .. "setTimeout(function() process.exit(3) end, 1)")
+    assert.equal(3, result.code)
+    local server = helper.serve(PRELUDE .. "print('port 1')" .. many .. "setInterval(function() end, 1000)")
+    assert.equal(0, (server:stop()))
+  end)
+
   it("raises in the callback's own coroutine, which is logged", function()
     local result = helper.run([[
       require("fs").readFile("/dev/null", function() error("in the callback") end)
@@ -211,7 +223,7 @@ describe("a FIFO", function()
     local server = helper.serve(([[
       require("fs").readFile(%q, function() print("never") end)
       setTimeout(function() print("port 1") end, 20)
-    ]]):format(path))
+    ]]):format(path), { args = { "--drain-timeout", "0.2" } })
     assert.equal(0, (server:stop()))
   end)
 end)

@@ -8,22 +8,20 @@
 #include "script/l_process.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
 
-#include "base/clock.h"
 #include "http/access.h"
 #include "script/call.h"
+#include "script/measure.h"
 #include "script/modules.h"
 #include "script/script.h"
 #include "script/slot.h"
@@ -59,8 +57,7 @@ enum { SIGNALS = sizeof signal_names / sizeof signal_names[0] };
 static int emit_slot; /* the function of process.lua that is told of events */
 static bool listening[NSIG];
 static struct ev_signal watchers[NSIG];
-static uint64_t started; /* ns of the monotonic clock */
-static bool ended;       /* "exit" has been emitted */
+static bool ended; /* "exit" has been emitted */
 
 /* ---- events */
 
@@ -266,97 +263,6 @@ static int environment(lua_State *L)
     return 1;
 }
 
-/* ---- measures */
-
-static void set_integer(lua_State *L, const char *key, uint64_t value)
-{
-    lua_pushinteger(L, (lua_Integer)value);
-    lua_setfield(L, -2, key);
-}
-
-/* Bytes of this process that are in memory; 0 where /proc is missing. */
-static uint64_t resident(void)
-{
-    FILE *file = fopen("/proc/self/statm", "re");
-    unsigned long pages = 0;
-
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%*u %lu", &pages) != 1)
-        pages = 0;
-    fclose(file);
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-/* Bytes in use of the heap of C, Lua's among them. */
-static uint64_t heap_of_c(void)
-{
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
-    struct mallinfo2 info = mallinfo2();
-
-    return info.uordblks + info.hblkhd;
-#else
-    return 0;
-#endif
-}
-
-/* memoryUsage() -> {rss, heapTotal, heapUsed, external} in bytes. LuaJIT has a
- * heap of its own, which malloc does not know of. */
-static int memory_usage(lua_State *L)
-{
-    uint64_t used = (uint64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 +
-                    (uint64_t)lua_gc(L, LUA_GCCOUNTB, 0);
-    uint64_t total = script_state.heap.used > used ? script_state.heap.used : used;
-    uint64_t heap = heap_of_c();
-
-    lua_createtable(L, 0, 4);
-    set_integer(L, "rss", resident());
-    set_integer(L, "heapTotal", total);
-    set_integer(L, "heapUsed", used);
-    set_integer(L, "external", heap > total ? heap - total : 0);
-    return 1;
-}
-
-static uint64_t microseconds(struct timeval t)
-{
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec;
-}
-
-/* cpuUsage() -> user, system: microseconds of CPU time */
-static int cpu_usage(lua_State *L)
-{
-    struct rusage usage;
-
-    getrusage(RUSAGE_SELF, &usage);
-    lua_pushinteger(L, (lua_Integer)microseconds(usage.ru_utime));
-    lua_pushinteger(L, (lua_Integer)microseconds(usage.ru_stime));
-    return 2;
-}
-
-/* uptime() -> seconds since the script was started */
-static int uptime(lua_State *L)
-{
-    lua_pushnumber(L, (double)(clock_monotonic() - started) / 1e9);
-    return 1;
-}
-
-/* hrtime() -> seconds, nanoseconds */
-static int hrtime(lua_State *L)
-{
-    uint64_t now = clock_monotonic();
-
-    lua_pushinteger(L, (lua_Integer)(now / 1000000000));
-    lua_pushinteger(L, (lua_Integer)(now % 1000000000));
-    return 2;
-}
-
-/* nanoseconds() -> of the monotonic clock, whole */
-static int nanoseconds(lua_State *L)
-{
-    lua_pushinteger(L, (lua_Integer)clock_monotonic());
-    return 1;
-}
-
 /* ---- the table */
 
 /* [-0, +0, m] Sets signals and listenable, from names to numbers, in the table
@@ -427,22 +333,22 @@ static void set_constants(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"chdir", change_directory},
-    {"cpuUsage", cpu_usage},
+    {"cpuUsage", measure_cpu},
     {"cwd", cwd},
     {"environment", environment},
     {"exit", exit_now},
-    {"hrtime", hrtime},
+    {"hrtime", measure_hrtime},
     {"isTerminal", is_terminal},
     {"kill", kill_process},
     {"listen", listen_to},
-    {"memoryUsage", memory_usage},
-    {"nanoseconds", nanoseconds},
+    {"memoryUsage", measure_memory},
+    {"nanoseconds", measure_nanoseconds},
     {"onEvent", on_event},
     {"parent", parent},
     {"setExitCode", set_exit_code},
     {"setTitle", set_title},
     {"umask", mask_modes},
-    {"uptime", uptime},
+    {"uptime", measure_uptime},
     {"user", user},
     {NULL, NULL},
 };
@@ -451,8 +357,7 @@ int l_process_open(lua_State *L)
 {
     const luaL_Reg *reg;
 
-    if (started == 0)
-        started = clock_monotonic();
+    measure_open();
     lua_newtable(L);
     for (reg = functions; reg->name; reg++) {
         lua_pushcfunction(L, reg->func);
