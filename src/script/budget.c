@@ -25,11 +25,21 @@ static timer_t timer;
 static bool armed;
 static volatile sig_atomic_t quarters, spent;
 
+/* A coroutine that was not at work when the run ended may still have it. */
 static void on_hook(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
-    luaL_error(L, "CPU budget of %f s exceeded without waiting "
-                  "(--cpu-budget)", (lua_Number)script_state.cpu_budget);
+    if (!spent) {
+        lua_sethook(L, NULL, 0, 0);
+        return;
+    }
+    luaL_where(L, 0); /* the function that the hook interrupts */
+    lua_pushfstring(L,
+                    "CPU budget of %f s exceeded without waiting "
+                    "(--cpu-budget)",
+                    (lua_Number)script_state.cpu_budget);
+    lua_concat(L, 2);
+    lua_error(L);
 }
 
 static void on_signal(int signo)

@@ -2,7 +2,9 @@
  * reused at once, so that a handler that never waits costs no allocation. What
  * waits is resumed by the loop, never from within other Lua, which keeps the C
  * stack flat; what becomes ready while Lua runs is queued for the end of the
- * turn. A coroutine that failed is thrown away, as its stack is unknown. */
+ * turn. A coroutine that failed is thrown away, as its stack is unknown. What
+ * is pushed outside of protection was made when the process started: a literal
+ * or a C function may be an allocation. */
 #include "script/call.h"
 
 #include <string.h>
@@ -12,15 +14,20 @@
 #include "http/exchange.h"
 #include "script/budget.h"
 #include "script/context.h"
+#include "script/failure.h"
 #include "script/script.h"
 #include "script/slot.h"
 
 /* What a coroutine yields when the runtime suspends it. */
 static const char suspension = 's';
 
-static struct list kept, ready;
+static struct list all, kept, ready;
 static unsigned kept_count, waiting_count;
 static struct defer ready_turn;
+
+/* Slots of what was made beforehand. */
+static int trampoline_slot, stray_slot, deep_slot;
+static int passable_slot; /* {[function] = true}: C that can be suspended */
 
 /* The script's own coroutines that are within each other now: who resumed, and
  * whether all of them could be suspended. */
@@ -29,7 +36,10 @@ static struct nested {
     bool yieldable;
 } * nest;
 static int depth, nest_size;
+static int base; /* depth where the running call began */
 static bool nest_yieldable = true;
+
+static int steps; /* of calls that are within each other now */
 
 /* ---- the pool */
 
@@ -55,11 +65,12 @@ struct call *call_new(struct context *context)
         call = mem_zalloc(sizeof *call);
         list_init(&call->link);
         if (call_protected(make_thread, call, &n) != LUA_OK) {
-            lua_pop(script_thread(), 1);
+            lua_pop(script_thread(), n);
             log_error("no memory for a Lua coroutine");
             mem_free(call);
             return NULL;
         }
+        list_push(&all, &call->every);
     }
     call->context = context;
     context_hold(context);
@@ -71,6 +82,7 @@ struct call *call_new(struct context *context)
 static void discard(struct call *call)
 {
     slot_give(script_thread(), call->slot);
+    list_remove(&call->every);
     mem_free(call);
 }
 
@@ -83,92 +95,6 @@ static void recycle(struct call *call)
     lua_settop(call->co, 0);
     list_push(&kept, &call->link);
     kept_count++;
-}
-
-/* ---- failures */
-
-struct failure {
-    struct call *call;
-    int status;  /* for the client */
-    char *text;  /* the message */
-    char *trace; /* the message and the traceback */
-};
-
-const char *call_text(lua_State *L, int i)
-{
-    i = lua_absindex(L, i);
-    if (lua_istable(L, i)) {
-        lua_pushliteral(L, "message");
-        if (compat_rawget_type(L, i) == LUA_TSTRING)
-            return lua_tostring(L, -1);
-        lua_pop(L, 1);
-    }
-    if (luaL_callmeta(L, i, "__tostring") && lua_isstring(L, -1))
-        return lua_tostring(L, -1);
-    if (lua_isstring(L, i)) {
-        lua_pushvalue(L, i);
-        return lua_tostring(L, -1);
-    }
-    if (lua_isnil(L, i))
-        return lua_pushfstring(L, "nil");
-    return lua_pushfstring(L, "(error object is a %s value)",
-                           luaL_typename(L, i));
-}
-
-/* The status that an error value asks for, 500 where it asks for none. */
-static int status_of(lua_State *L, int i)
-{
-    int status = 500;
-
-    if (budget_spent())
-        return 503;
-    if (!lua_istable(L, i))
-        return status;
-    lua_pushliteral(L, "status");
-    lua_rawget(L, i);
-    if (lua_isinteger(L, -1))
-        status = (int)lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    return status >= 400 && status <= 599 ? status : 500;
-}
-
-/* The error value is on top of the failed coroutine's stack. */
-static int describe(lua_State *L)
-{
-    struct failure *f = lua_touserdata(L, 1);
-    const char *text;
-
-    lua_pushvalue(f->call->co, -1);
-    lua_xmove(f->call->co, L, 1);
-    f->status = status_of(L, 2);
-    text = call_text(L, 2);
-    f->text = mem_strdup(text);
-    luaL_traceback(L, f->call->co, text, 0);
-    f->trace = mem_strdup(lua_tostring(L, -1));
-    return 0;
-}
-
-static void report(struct call *call)
-{
-    struct context *context = call->context;
-    struct exchange *x = context != NULL ? context->x : NULL;
-    struct failure f = {.call = call, .status = 500};
-    const char *trace;
-    int n;
-
-    if (call_protected(describe, &f, &n) != LUA_OK)
-        lua_pop(script_thread(), 1);
-    trace = f.trace ? f.trace : f.text ? f.text : "not enough memory";
-    if (f.status < 500)
-        log_debug("%s", trace);
-    else if (x != NULL)
-        log_error("%.*s %.*s: %s", (int)x->method.n, x->method.p,
-                  (int)x->target.n, x->target.p, trace);
-    else
-        log_error("%s", trace);
-    context_fail(context, f.status, str_of(f.text ? f.text : ""));
-    mem_free(f.text);
-    mem_free(f.trace);
 }
 
 /* ---- running */
@@ -203,32 +129,52 @@ static int failed(struct call *call, int status, bool first)
         lua_xmove(call->co, outer, 1);
     } else {
         if (!call->quiet)
-            report(call);
+            failure_report(call);
         call->raise = false;
     }
     ended(call, status, 0);
     return status;
 }
 
-static int step(struct call *call, int nargs, bool first)
+/* Resumes the call's coroutine; how it was is as before afterwards. */
+static int resume(struct call *call, int nargs, int *n)
 {
     struct script *s = &script_state;
     struct call *outer_call = s->current;
     lua_State *outer = s->running;
-    bool outer_yieldable = nest_yieldable, raised = call->raise;
-    int outer_depth = depth, status, n;
+    bool outer_yieldable = nest_yieldable;
+    int outer_depth = depth, outer_base = base, status;
 
-    if (outer == NULL)
-        budget_enter();
     nest_yieldable = true;
+    base = depth;
     call->waiting = false;
     s->current = call;
     s->running = call->co;
-    status = compat_resume(call->co, outer, nargs, &n);
+    steps++;
+    status = compat_resume(call->co, outer, nargs, n);
+    steps--;
     s->current = outer_call;
     s->running = outer;
+    base = outer_base;
     depth = outer_depth;
     nest_yieldable = outer_yieldable;
+    return status;
+}
+
+static int step(struct call *call, int nargs, bool first)
+{
+    lua_State *outer = script_state.running;
+    bool raised = call->raise;
+    int status, n;
+
+    if (outer == NULL)
+        budget_enter();
+    if (steps < CALL_NESTED) {
+        status = resume(call, nargs, &n);
+    } else { /* Lua 5.4 says so itself, LuaJIT would use up the C stack */
+        slot_push(call->co, deep_slot);
+        status = LUA_ERRRUN;
+    }
     if (status == LUA_YIELD && is_suspension(call, n)) {
         budget_leave(call->co, outer);
         lua_pop(call->co, 1);
@@ -238,15 +184,16 @@ static int step(struct call *call, int nargs, bool first)
         budget_leave(call->co, outer);
         ended(call, LUA_OK, n);
     } else {
-        if (status == LUA_YIELD) {
-            lua_pushliteral(call->co, "attempt to yield from outside a "
-                                      "coroutine");
+        if (status == LUA_YIELD) { /* by something that is not the runtime */
+            slot_push(call->co, stray_slot);
             status = LUA_ERRRUN;
         }
         lua_sethook(call->co, NULL, 0, 0);
         failed(call, status, first && raised);
-        budget_leave(s->L, outer);
+        budget_leave(script_state.L, outer);
     }
+    if (outer == NULL)
+        script_check_memory();
     return status;
 }
 
@@ -288,30 +235,69 @@ static void run_ready(struct defer *d)
     }
 }
 
-void call_later(lua_State *L, struct context *context, int nargs)
+struct call *call_with(lua_State *L, struct context *context, int nargs)
 {
     struct call *call = call_new(context);
 
-    if (call == NULL || !lua_checkstack(call->co, nargs + 1))
+    if (call == NULL)
         luaL_error(L, "not enough memory");
+    if (!lua_checkstack(call->co, nargs + 1)) {
+        recycle(call);
+        context_drop(L, context);
+        luaL_error(L, "too many arguments, or not enough memory");
+    }
     lua_xmove(L, call->co, nargs + 1);
+    return call;
+}
+
+void call_later(lua_State *L, struct context *context, int nargs)
+{
+    struct call *call = call_with(L, context, nargs);
+
     call->ready = true;
     call->nargs = nargs;
     list_push(&ready, &call->link);
     loop_defer(script_state.loop, &ready_turn);
 }
 
+struct protected
+{
+    lua_CFunction fn;
+    void *arg;
+};
+
+/* The function of every protected call. */
+static int trampoline(lua_State *L)
+{
+    struct protected *p = lua_touserdata(L, 1);
+
+    lua_pushlightuserdata(L, p->arg);
+    lua_replace(L, 1);
+    return p->fn(L);
+}
+
+/* A tostring of the script's may run in it: it has a budget like any other. */
 int call_protected(lua_CFunction fn, void *arg, int *n)
 {
-    lua_State *L = script_thread();
+    struct script *s = &script_state;
+    struct protected p = {fn, arg};
+    lua_State *outer = s->running, *L = script_thread();
     int top = lua_gettop(L), status;
 
     *n = 0;
     if (!lua_checkstack(L, 4))
         return LUA_ERRMEM;
-    lua_pushcfunction(L, fn);
-    lua_pushlightuserdata(L, arg);
+    if (outer == NULL)
+        budget_enter();
+    s->running = L;
+    if (trampoline_slot != 0)
+        slot_push(L, trampoline_slot);
+    else
+        lua_pushcfunction(L, trampoline); /* the first call of all */
+    lua_pushlightuserdata(L, &p);
     status = lua_pcall(L, 1, LUA_MULTRET, 0);
+    s->running = outer;
+    budget_leave(L, outer);
     *n = lua_gettop(L) - top;
     return status;
 }
@@ -320,20 +306,66 @@ int call_protected(lua_CFunction fn, void *arg, int *n)
 
 bool call_yieldable(lua_State *L)
 {
-    return script_state.current != NULL && nest_yieldable && lua_isyieldable(L);
+    return script_state.current != NULL && nest_yieldable &&
+           L == script_state.running && lua_isyieldable(L);
 }
 
-/* The name of the C function that L is in, below the one that asks. */
-static const char *obstacle(lua_State *L, lua_Debug *ar)
+bool call_nested(lua_State *L)
 {
+    return depth > base || L != script_state.running;
+}
+
+/* [-0, +0, -] Whether the function at level ar is C that stops a suspension. */
+static bool is_obstacle(lua_State *L, lua_Debug *ar)
+{
+    bool passable;
+
+    lua_getinfo(L, "nSf", ar);
+    slot_push(L, passable_slot);
+    lua_insert(L, -2);
+    lua_rawget(L, -2);
+    passable = lua_toboolean(L, -1);
+    lua_pop(L, 2);
+    return *ar->what == 'C' && !passable;
+}
+
+/* [-0, +0, -] The name of the C function that L is in from that level on, or
+ * NULL. */
+static const char *obstacle(lua_State *L, int level, lua_Debug *ar)
+{
+    if (!lua_checkstack(L, 4))
+        return NULL;
+    for (; lua_getstack(L, level, ar); level++)
+        if (is_obstacle(L, ar))
+            return ar->name != NULL ? ar->name : "a C function";
+    return NULL;
+}
+
+/* The name of what is in the way of suspending L, below the one that asks. */
+static const char *find_obstacle(lua_State *L, lua_Debug *ar)
+{
+    const char *name = obstacle(L, 1, ar);
+    int i;
+
+    if (L == script_state.running)
+        for (i = depth; name == NULL && i > base; i--)
+            name = obstacle(nest[i - 1].outer, 0, ar);
+    return name != NULL ? name : "a coroutine that a C function runs";
+}
+
+void call_where(lua_State *L)
+{
+    lua_Debug ar;
     int level;
 
-    for (level = 1; lua_getstack(L, level, ar); level++) {
-        lua_getinfo(L, "nS", ar);
-        if (*ar->what == 'C')
-            return ar->name != NULL ? ar->name : "a C function";
+    for (level = 1; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sl", &ar);
+        if (ar.currentline > 0 && strncmp(ar.source, "@luaserve:", 10) != 0) {
+            lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+            return;
+        }
     }
-    return "a coroutine that a C function runs";
+    lua_pushliteral(L, "");
 }
 
 void call_check_yieldable(lua_State *L)
@@ -342,10 +374,13 @@ void call_check_yieldable(lua_State *L)
 
     if (call_yieldable(L))
         return;
-    luaL_error(L,
-               "cannot wait inside '%s', which Lua cannot suspend: wait "
-               "before it, or pass a callback as the last argument",
-               obstacle(L, &ar));
+    call_where(L);
+    lua_pushfstring(L,
+                    "cannot wait inside '%s', which Lua cannot suspend: wait "
+                    "before it, or pass a callback as the last argument",
+                    find_obstacle(L, &ar));
+    lua_concat(L, 2);
+    lua_error(L);
 }
 
 int call_yield(lua_State *L)
@@ -354,8 +389,10 @@ int call_yield(lua_State *L)
     return lua_yield(L, 1);
 }
 
-void call_enter(lua_State *L, lua_State *co)
+bool call_enter(lua_State *L, lua_State *co)
 {
+    if (depth - base >= CALL_NESTED)
+        return false;
     if (depth == nest_size) {
         nest_size = nest_size ? nest_size * 2 : 16;
         nest = mem_realloc(nest, (size_t)nest_size * sizeof *nest);
@@ -364,6 +401,7 @@ void call_enter(lua_State *L, lua_State *co)
     nest[depth++].yieldable = nest_yieldable;
     nest_yieldable = nest_yieldable && lua_isyieldable(L);
     script_state.running = co;
+    return true;
 }
 
 void call_leave(lua_State *L)
@@ -385,11 +423,48 @@ unsigned call_count(void)
     return n;
 }
 
+unsigned call_idle(void)
+{
+    return kept_count;
+}
+
+/* [-0, +0, m] Notes that the library function can be suspended. */
+static void add_passable(lua_State *L, const char *library, const char *name)
+{
+    lua_getglobal(L, library);
+    lua_getfield(L, -1, name);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -4);
+    lua_pop(L, 1);
+}
+
+/* [-0, +0, m] A slot that holds text. */
+static int text_slot(lua_State *L, const char *text)
+{
+    int slot;
+
+    lua_pushstring(L, text);
+    slot = slot_of(L, -1);
+    lua_pop(L, 1);
+    return slot;
+}
+
 void call_open(lua_State *L)
 {
+    list_init(&all);
     list_init(&kept);
     list_init(&ready);
     loop_defer_init(&ready_turn, run_ready);
+    lua_pushcfunction(L, trampoline);
+    trampoline_slot = slot_of(L, -1);
+    stray_slot = text_slot(L, "attempt to yield from outside a coroutine");
+    deep_slot = text_slot(L, "C stack overflow");
+    lua_newtable(L);
+    add_passable(L, "_G", "pcall");
+    add_passable(L, "_G", "xpcall");
+    add_passable(L, "coroutine", "resume");
+    passable_slot = slot_of(L, -1);
+    lua_pop(L, 2);
     lua_pushlightuserdata(L, (void *)(uintptr_t)&suspension);
     lua_setfield(L, LUA_REGISTRYINDEX, "luaserve.suspension");
 }
@@ -398,8 +473,9 @@ void call_close(void)
 {
     struct list *at;
 
-    while ((at = list_shift(&kept)) != NULL)
-        mem_free(LIST_ITEM(at, struct call, link));
+    while ((at = list_shift(&all)) != NULL)
+        mem_free(LIST_ITEM(at, struct call, every));
+    list_init(&kept);
     kept_count = 0;
     mem_free(nest);
     nest = NULL;

@@ -12,10 +12,13 @@
 
 struct context;
 
-enum { CALL_KEPT = 64 }; /* idle coroutines that are kept for reuse */
+enum {
+    CALL_KEPT = 64,   /* idle coroutines that are kept for reuse */
+    CALL_NESTED = 160 /* of calls, and of coroutines, within each other */
+};
 
 struct call {
-    struct list link;
+    struct list link, every;
     lua_State *co;
     int slot;                /* anchors co */
     struct context *context; /* NULL: the process's */
@@ -28,8 +31,6 @@ struct call {
     bool quiet;   /* on_end reports failures itself */
     bool raise;   /* a failure before the first wait is the starter's */
     int nargs;    /* for the queued resume */
-    int depth;    /* of coroutines of the script within it */
-    bool yieldable;
 };
 
 /* Makes what is needed before the first call. [-0, +0, e] on L. */
@@ -44,6 +45,11 @@ void call_close(void);
  * where there is no memory, after a log line. */
 struct call *call_new(struct context *context);
 
+/* [-(nargs + 1), +0, v] on L: a call in context whose stack has the function
+ * below nargs arguments, ready for call_start. Raises where there is no memory:
+ * use it from Lua. */
+struct call *call_with(lua_State *L, struct context *context, int nargs);
+
 /* [-(nargs + 1), +0, -] on call->co: runs it until it ends or waits. Returns
  * LUA_OK, LUA_YIELD where it waits now, or the failure. The call is no longer
  * the caller's. */
@@ -57,12 +63,20 @@ void call_resume(struct call *call, int nargs);
  * context at the end of this turn. May raise m: call it from Lua. */
 void call_later(lua_State *L, struct context *context, int nargs);
 
+/* [-0, +1, m] Pushes where in the script L is ("app.lua:7: ", or ""): as
+ * luaL_where, but our own modules are passed over. */
+void call_where(lua_State *L);
+
 /* [-0, +0, v] Raises where L cannot be suspended now, with the name of what is
  * in the way and what to do instead. */
 void call_check_yieldable(lua_State *L);
 
 /* Whether L can be suspended now. */
 bool call_yieldable(lua_State *L);
+
+/* Whether L is a coroutine of the script's own, so that a yield has somebody to
+ * go to. */
+bool call_nested(lua_State *L);
 
 /* [-?, +?, -] Suspends the running call; use as `return call_yield(L)`. */
 int call_yield(lua_State *L);
@@ -72,15 +86,15 @@ int call_yield(lua_State *L);
  * code with the message pushed. */
 int call_protected(lua_CFunction fn, void *arg, int *n);
 
-/* [-0, +1, m] Pushes the text of any error value at index i, as tostring. */
-const char *call_text(lua_State *L, int i);
-
 /* For the wrappers of coroutine.resume and wrap: co is about to run, within L;
- * and control is back. */
-void call_enter(lua_State *L, lua_State *co);
+ * and control is back. False where too many are within each other already. */
+bool call_enter(lua_State *L, lua_State *co);
 void call_leave(lua_State *L);
 
 /* Calls that are suspended or queued, for tests. */
 unsigned call_count(void);
+
+/* Idle coroutines that are kept, with a slot each, for tests. */
+unsigned call_idle(void);
 
 #endif

@@ -6,11 +6,16 @@
 #include "script/context.h"
 
 #include "http/status.h"
+#include "script/script.h"
 #include "script/slot.h"
 
 const char context_kind = 'x';
 
 static unsigned alive;
+static void bury_all(struct defer *d);
+
+static struct list dying = {&dying, &dying};
+static struct defer burial = {{&burial.link, &burial.link}, bury_all};
 static const char data_key = 'd';
 
 struct context *context_new(lua_State *L, struct exchange *x)
@@ -19,6 +24,7 @@ struct context *context_new(lua_State *L, struct exchange *x)
 
     memset(c, 0, sizeof *c);
     c->kind = CONTEXT_KIND;
+    list_init(&c->link);
     c->x = x;
     return c;
 }
@@ -64,10 +70,10 @@ void context_push(lua_State *L, struct context *c)
     lua_remove(L, -2);
 }
 
-void context_drop(lua_State *L, struct context *c)
+/* Nothing of the request is left but what Lua can see. */
+static void bury(lua_State *L, struct context *c)
 {
-    if (c == NULL || --c->live > 0 || !c->closed)
-        return;
+    list_remove(&c->link);
     if (c->x != NULL) {
         exchange_free(c->x);
         c->x = NULL;
@@ -76,6 +82,31 @@ void context_drop(lua_State *L, struct context *c)
     bytes_clear(&c->body);
     slot_give(L, c->slot);
     c->slot = 0;
+}
+
+static void bury_all(struct defer *d)
+{
+    struct list *at;
+
+    (void)d;
+    while ((at = list_shift(&dying)) != NULL) {
+        struct context *c = LIST_ITEM(at, struct context, link);
+
+        if (c->live == 0)
+            bury(script_state.L, c);
+    }
+}
+
+void context_drop(lua_State *L, struct context *c)
+{
+    if (c == NULL || --c->live > 0 || !c->closed || c->slot == 0)
+        return;
+    if (script_state.running == NULL) {
+        bury(L, c);
+    } else if (list_empty(&c->link)) {
+        list_push(&dying, &c->link);
+        loop_defer(script_state.loop, &burial);
+    }
 }
 
 void context_fail(struct context *c, int status, struct str text)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "base/bytes.h"
+#include "base/list.h"
 #include "http/exchange.h"
 #include "script/compat.h"
 #include "script/wait.h"
@@ -30,6 +31,7 @@ enum context_event {
 struct context {
     const void *kind;   /* CONTEXT_KIND: this userdata is one of ours */
     struct exchange *x; /* NULL when it is gone */
+    struct list link;   /* of those that wait to be buried */
     int slot;           /* anchors res, which holds this, which holds req */
     unsigned live;      /* coroutines and waits that belong to it */
     unsigned events;    /* enum context_event that are listened to */
@@ -72,7 +74,8 @@ static inline void context_hold(struct context *c)
 }
 
 /* [-0, +0, -] One less. The last one frees the exchange, if the wire has let go
- * of it. c may be NULL. */
+ * of it: at once, or, where Lua runs and somebody below on the C stack may be at
+ * work on it, at the end of the turn. c may be NULL. */
 void context_drop(lua_State *L, struct context *c);
 
 /* A failure in c (NULL: the process's own) with that status: answers the

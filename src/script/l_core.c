@@ -37,6 +37,19 @@ static int context(lua_State *L)
     return 1;
 }
 
+/* contextOf(object) -> that of a req or res, else the current one */
+static int context_of(lua_State *L)
+{
+    lua_settop(L, 1);
+    if (lua_istable(L, 1)) {
+        lua_rawgeti(L, 1, 1);
+        if (context_test(L, 2) != NULL)
+            return 1;
+    }
+    context_push(L, current_context());
+    return 1;
+}
+
 /* data() -> the table of luaserve.context() */
 static int data(lua_State *L)
 {
@@ -66,13 +79,13 @@ static int run(lua_State *L, bool raise)
     luaL_checktype(L, 2, LUA_TFUNCTION);
     if (c != NULL && c->slot == 0)
         c = NULL; /* its request is over; what comes is only logged */
-    call = call_new(c);
-    if (call == NULL || !lua_checkstack(call->co, nargs + 1))
-        return luaL_error(L, "not enough memory");
+    call = call_with(L, c, nargs);
     call->raise = raise;
-    lua_xmove(L, call->co, nargs + 1);
-    if (call_start(call, nargs) > LUA_YIELD && raise)
+    if (call_start(call, nargs) > LUA_YIELD && raise) {
+        if (script_thread() != L) /* L is none that the runtime knows of */
+            lua_xmove(script_thread(), L, 1);
         return lua_error(L);
+    }
     return 0;
 }
 
@@ -108,17 +121,36 @@ static int defer_in(lua_State *L)
     return 0;
 }
 
-/* enter(co): co is about to be resumed by the running coroutine */
+/* enter(co): co is about to be resumed by the running coroutine; false where
+ * that would be one too deep */
 static int enter(lua_State *L)
 {
-    call_enter(L, lua_tothread(L, 1));
-    return 0;
+    lua_pushboolean(L, call_enter(L, lua_tothread(L, 1)));
+    return 1;
 }
 
 static int leave(lua_State *L)
 {
     call_leave(L);
     return 0;
+}
+
+/* yield(...): coroutine.yield; outside of a coroutine of the script's it
+ * raises, as it does in the main one of plain Lua. */
+static int yield(lua_State *L)
+{
+    if (!call_nested(L))
+        return luaL_error(L, "attempt to yield from outside a coroutine");
+    return lua_yield(L, lua_gettop(L));
+}
+
+/* canYield([co]): coroutine.isyieldable */
+static int can_yield(lua_State *L)
+{
+    lua_State *co = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+
+    lua_pushboolean(L, lua_isyieldable(co) && (co != L || call_nested(L)));
+    return 1;
 }
 
 /* canWait() -> whether the caller could be suspended now */
@@ -238,6 +270,17 @@ static int new_error(lua_State *L)
     return 1;
 }
 
+/* raise(message): raises it at the line of the script that has called us,
+ * through however many of our own functions. */
+static int raise_here(lua_State *L)
+{
+    luaL_checkstring(L, 1);
+    call_where(L);
+    lua_pushvalue(L, 1);
+    lua_concat(L, 2);
+    return lua_error(L);
+}
+
 /* errno(number, syscall, path) -> an error value worded as Node does */
 static int new_errno(lua_State *L)
 {
@@ -272,8 +315,8 @@ static int media_type(lua_State *L)
     return 1;
 }
 
-/* counts() -> what is alive, for the specs: exchanges, contexts, slots, calls
- */
+/* counts() -> what is alive, for the specs: exchanges, contexts, slots (but for
+ * those of idle coroutines), calls */
 static int counts(lua_State *L)
 {
     lua_createtable(L, 0, 4);
@@ -281,7 +324,7 @@ static int counts(lua_State *L)
     lua_setfield(L, -2, "exchanges");
     lua_pushinteger(L, context_count());
     lua_setfield(L, -2, "contexts");
-    lua_pushinteger(L, slot_count());
+    lua_pushinteger(L, slot_count() - (int)call_idle());
     lua_setfield(L, -2, "slots");
     lua_pushinteger(L, call_count());
     lua_setfield(L, -2, "calls");
@@ -293,17 +336,19 @@ int l_core_open(lua_State *L)
     static const luaL_Reg waiters[] = {
         {"wait", waiter_wait}, {"wake", waiter_wake}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
-        {"context", context},   {"data", data},
-        {"alive", is_alive},    {"spawn", spawn},
-        {"try", try_run},       {"defer", defer},
-        {"deferIn", defer_in},  {"enter", enter},
-        {"leave", leave},       {"canWait", can_wait},
-        {"running", running},   {"waiter", waiter},
-        {"module", module},     {"modules", modules},
-        {"log", log_text},      {"exit", exit_with},
-        {"error", new_error},   {"errno", new_errno},
-        {"statuses", statuses}, {"type", media_type},
-        {"counts", counts},     {NULL, NULL}};
+        {"context", context},    {"contextOf", context_of},
+        {"data", data},          {"alive", is_alive},
+        {"spawn", spawn},        {"try", try_run},
+        {"defer", defer},        {"deferIn", defer_in},
+        {"enter", enter},        {"leave", leave},
+        {"canWait", can_wait},   {"running", running},
+        {"waiter", waiter},      {"module", module},
+        {"modules", modules},    {"log", log_text},
+        {"exit", exit_with},     {"error", new_error},
+        {"raise", raise_here},   {"errno", new_errno},
+        {"statuses", statuses},  {"type", media_type},
+        {"counts", counts},      {"yield", yield},
+        {"canYield", can_yield}, {NULL, NULL}};
 
     luaL_newmetatable(L, WAITER);
     luaL_newlib(L, waiters);

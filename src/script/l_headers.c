@@ -21,16 +21,20 @@ struct str l_headers_text(lua_State *L, int i)
     return s;
 }
 
-/* The exchange of res while its head can still be changed, NULL when it is
- * gone; raises when the head has left. */
-struct exchange *l_headers_settable(lua_State *L)
+struct exchange *l_headers_settable(lua_State *L, const char *verb)
 {
     struct context *c = context_check(L, 1);
     struct exchange *x = c->x;
 
-    if (x != NULL && x->head_sent)
-        luaL_error(L, "Cannot set headers after they are sent to the client");
-    return x != NULL && x->codec != NULL ? x : NULL;
+    if (x == NULL || x->codec == NULL)
+        return NULL;
+    if (!x->head_sent)
+        return x;
+    lua_getfield(L, 1, "headersSent");
+    if (lua_toboolean(L, -1))
+        luaL_error(L, "Cannot %s headers after they are sent to the client",
+                   verb);
+    return NULL;
 }
 
 struct str l_headers_name(lua_State *L, int i)
@@ -55,7 +59,7 @@ struct str l_headers_value(lua_State *L, int i, const char *name)
     if (lua_type(L, i) == LUA_TNUMBER && !lua_isinteger(L, i)) {
         lua_Number n = lua_tonumber(L, i);
 
-        if (n == (lua_Number)(int64_t)n) {
+        if (n > -9e18 && n < 9e18 && n == (lua_Number)(int64_t)n) {
             lua_pushinteger(L, (lua_Integer)n);
             lua_replace(L, i);
         }
@@ -94,19 +98,34 @@ static void add(lua_State *L, struct exchange *x, struct str name, int i)
     lua_pop(L, 1);
 }
 
+/* [-0, +0, v] Checks the value on top. A length that is none would leave the
+ * client to guess where the body ends. */
+static void check_value(lua_State *L, struct str name)
+{
+    struct str value = l_headers_value(L, lua_gettop(L), name.p);
+    size_t i;
+
+    if (headers_id(name) != HEADER_CONTENT_LENGTH)
+        return;
+    for (i = 0; i < value.n && value.p[i] >= '0' && value.p[i] <= '9'; i++) {
+    }
+    if (i < value.n || i == 0 || i > 18)
+        luaL_error(L, "Invalid value for header \"%s\": %s", name.p, value.p);
+}
+
 /* Checks a value without adding it, so that a bad one changes nothing. */
-static void check_values(lua_State *L, int i, const char *name)
+static void check_values(lua_State *L, int i, struct str name)
 {
     int k;
 
     if (!lua_istable(L, i)) {
         lua_pushvalue(L, i);
-        l_headers_value(L, lua_gettop(L), name);
+        check_value(L, name);
         lua_pop(L, 1);
         return;
     }
     for (k = 1; lua_rawgeti(L, i, k), !lua_isnil(L, -1); k++) {
-        l_headers_value(L, lua_gettop(L), name);
+        check_value(L, name);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -125,7 +144,7 @@ static void set(lua_State *L, struct exchange *x, int name, int value)
                     pool_copy(&x->pool, text));
         return;
     }
-    check_values(L, value, key.p);
+    check_values(L, value, key);
     if (x->response.n > 0)
         headers_remove(&x->response, key);
     add(L, x, pool_copy(&x->pool, key), value);
@@ -134,7 +153,7 @@ static void set(lua_State *L, struct exchange *x, int name, int value)
 /* res:setHeader(name, value) -> res */
 static int set_header(lua_State *L)
 {
-    struct exchange *x = l_headers_settable(L);
+    struct exchange *x = l_headers_settable(L, "set");
 
     if (x == NULL)
         return l_headers_closed(L);
@@ -147,14 +166,14 @@ static int set_header(lua_State *L)
 /* res:appendHeader(name, value) -> res */
 static int append_header(lua_State *L)
 {
-    struct exchange *x = l_headers_settable(L);
+    struct exchange *x = l_headers_settable(L, "append");
     struct str name;
 
     if (x == NULL)
         return l_headers_closed(L);
     lua_settop(L, 3);
     name = l_headers_name(L, 2);
-    check_values(L, 3, name.p);
+    check_values(L, 3, name);
     add(L, x, pool_copy(&x->pool, name), 3);
     lua_settop(L, 1);
     return 1;
@@ -163,7 +182,7 @@ static int append_header(lua_State *L)
 /* res:removeHeader(name) -> res */
 static int remove_header(lua_State *L)
 {
-    struct exchange *x = l_headers_settable(L);
+    struct exchange *x = l_headers_settable(L, "remove");
 
     if (x == NULL)
         return l_headers_closed(L);
@@ -267,11 +286,14 @@ void l_headers_merge(lua_State *L, struct exchange *x, int t)
 {
     int k, n = (int)lua_rawlen(L, t);
 
+    if (n % 2 != 0)
+        luaL_argerror(L, t, "a list of headers has a value for each name");
     for (k = 1; k < n; k += 2) { /* the list form replaces what was set */
         lua_rawgeti(L, t, k);
-        l_headers_name(L, lua_gettop(L));
-        headers_remove(&x->response, l_headers_text(L, -1));
-        lua_pop(L, 1);
+        lua_rawgeti(L, t, k + 1);
+        check_values(L, lua_gettop(L), l_headers_name(L, lua_gettop(L) - 1));
+        headers_remove(&x->response, l_headers_text(L, -2));
+        lua_pop(L, 2);
     }
     for (k = 1; k < n; k += 2) {
         lua_rawgeti(L, t, k);

@@ -13,8 +13,10 @@ extern const luaL_Reg l_headers_methods[];
 int l_headers_closed(lua_State *L);
 
 /* [-0, +0, v] The exchange of res, at index 1, while its head can be changed;
- * NULL when it is gone. Raises when the head has left. */
-struct exchange *l_headers_settable(lua_State *L);
+ * NULL when it is gone, or was answered by the runtime after a failure. Raises
+ * when the script has sent the head: "Cannot set headers after they are sent to
+ * the client", with that verb. */
+struct exchange *l_headers_settable(lua_State *L, const char *verb);
 
 /* [-0, +0, -] The string at index i, borrowed from Lua. */
 struct str l_headers_text(lua_State *L, int i);

@@ -8,8 +8,10 @@
 #include "http/exchange.h"
 #include "http/server.h"
 #include "http/target.h"
+#include "net/conn.h"
 #include "script/call.h"
 #include "script/context.h"
+#include "script/l_socket.h"
 #include "script/modules.h"
 #include "script/script.h"
 #include "script/slot.h"
@@ -229,38 +231,24 @@ static void get_cookies(lua_State *L, struct exchange *x)
 
 static void get_ip(lua_State *L, struct exchange *x)
 {
-    struct addr remote, local;
+    struct addr remote;
     char text[ADDR_IP_SIZE];
 
     if (x->codec == NULL) {
         lua_pushnil(L);
         return;
     }
-    x->codec->peer(x, &remote, &local);
+    conn_peer(x->codec->conn(x), &remote);
     lua_pushstring(L, addr_ip(&remote, text));
 }
 
+/* Once the connection may be another request's, it is not told any more. */
 static void get_socket(lua_State *L, struct exchange *x)
 {
-    struct addr remote, local;
-    char text[ADDR_IP_SIZE];
-
-    lua_createtable(L, 0, 5);
-    lua_pushboolean(L, x->encrypted);
-    lua_setfield(L, -2, "encrypted");
     if (x->codec == NULL)
-        return;
-    x->codec->peer(x, &remote, &local);
-    lua_pushstring(L, addr_ip(&remote, text));
-    lua_setfield(L, -2, "remoteAddress");
-    lua_pushstring(L, addr_ip(&local, text));
-    lua_setfield(L, -2, "localAddress");
-    if (remote.len == 0 || addr_is_unix(&remote))
-        return;
-    lua_pushinteger(L, addr_port(&remote));
-    lua_setfield(L, -2, "remotePort");
-    lua_pushinteger(L, addr_port(&local));
-    lua_setfield(L, -2, "localPort");
+        lua_newtable(L);
+    else
+        l_socket_push(L, x->codec->conn(x));
 }
 
 static void get_version(lua_State *L, struct exchange *x)

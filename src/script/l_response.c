@@ -1,8 +1,11 @@
 /* The methods of res that send: the head, the body, what comes before and
  * behind them. statusCode and statusMessage are fields of the table, read when
  * the head is committed. */
+#include "script/l_response.h"
+
 #include <string.h>
 
+#include "base/mem.h"
 #include "http/exchange.h"
 #include "http/server.h"
 #include "script/call.h"
@@ -13,7 +16,16 @@
 #include "script/slot.h"
 #include "script/wait.h"
 
-static int once_function; /* once(res, event, fn), in Lua */
+static int notify_function; /* notify(res, event, fn), in Lua */
+
+/* A coroutine that waits in write while another one does already. */
+struct writer {
+    struct list link;
+    struct context *context;
+    struct wait wait;
+};
+
+static struct list writers = {&writers, &writers};
 
 /* The metatables of a res whose head has left, and which has ended: their
  * classes say headersSent and writableEnded, which so cost no field. */
@@ -41,7 +53,7 @@ static void check_reason(lua_State *L, int i)
 /* res:writeHead(code [, reason] [, headers]) -> res */
 static int write_head(lua_State *L)
 {
-    struct exchange *x = l_headers_settable(L);
+    struct exchange *x = l_headers_settable(L, "write");
     int fields = lua_istable(L, 3) ? 3 : 4;
 
     if (x == NULL)
@@ -141,60 +153,129 @@ static struct piece piece_at(lua_State *L, int i)
     return piece;
 }
 
-/* [-0, +?, v] What a method answers to how the sending went. */
-static int refused(lua_State *L, enum sent sent, const struct exchange *x)
+/* [-0, +0, m] Has the callback at index i, if it is one, called with an error. */
+static void call_back(lua_State *L, struct context *c, int i,
+                      const char *message, const char *code)
+{
+    if (!lua_isfunction(L, i))
+        return;
+    lua_pushvalue(L, i);
+    wait_push_error(L, message, code, NULL, NULL);
+    call_later(L, c, 1);
+}
+
+/* [-0, +2, v] What a method answers to bytes that were not taken; so does the
+ * callback at index i. */
+static int refused(lua_State *L, struct context *c, enum sent sent, int i)
 {
     if (sent == SENT_EXCESS)
         return luaL_error(L,
                           "the body is longer than its Content-Length "
                           "(%f bytes)",
-                          (lua_Number)x->declared);
-    if (sent == SENT_CLOSED)
+                          (lua_Number)c->x->declared);
+    if (sent == SENT_CLOSED) {
+        call_back(L, c, i, "closed", "ERR_STREAM_DESTROYED");
         return l_headers_closed(L);
+    }
+    call_back(L, c, i, "write after end", "ERR_STREAM_WRITE_AFTER_END");
     lua_pushnil(L);
     lua_pushliteral(L, "write after end");
     return 2;
 }
 
-/* [-1, +0, m] Has the function on top called when the queue has emptied. */
-static void call_when_drained(lua_State *L)
+/* What can be said before anything is sent: SENT_OK where sending may go on. */
+static enum sent sendable(const struct context *c)
 {
-    slot_push(L, once_function);
+    if (c->x == NULL || (c->x->codec == NULL && !c->x->ended_out))
+        return SENT_CLOSED;
+    return c->x->ended_out ? SENT_ENDED : SENT_OK;
+}
+
+/* [-0, +0, v] Has the function at index i called when event has happened, or
+ * with an error when it cannot any more. */
+static void notify(lua_State *L, const char *event, int i)
+{
+    slot_push(L, notify_function);
     lua_pushvalue(L, 1);
-    lua_pushliteral(L, "drain");
-    lua_pushvalue(L, -4);
+    lua_pushstring(L, event);
+    lua_pushvalue(L, i);
     lua_call(L, 3, 0);
-    lua_pop(L, 1);
+}
+
+static int push_true(lua_State *L, void *arg)
+{
+    (void)arg;
+    lua_pushnil(L);
+    lua_pushboolean(L, 1);
+    return 2;
+}
+
+/* Waits until the client has caught up, behind others where there are some. */
+static int wait_for_drain(lua_State *L, struct context *c)
+{
+    struct wait wait;
+    struct writer *w;
+
+    if (!wait_active(&c->drain)) {
+        wait_begin(L, &c->drain, 0);
+        return wait_return(L, &c->drain);
+    }
+    wait_begin(L, &wait, 0);
+    w = mem_alloc(sizeof *w);
+    w->context = c;
+    w->wait = wait;
+    list_push(&writers, &w->link);
+    return wait_return(L, &w->wait);
+}
+
+void l_response_drained(struct context *c, const char *why)
+{
+    struct list mine, *at, *next;
+
+    list_init(&mine); /* those that come meanwhile wait for the next time */
+    for (at = writers.next; at != &writers; at = next) {
+        next = at->next;
+        if (LIST_ITEM(at, struct writer, link)->context == c) {
+            list_remove(at);
+            list_push(&mine, at);
+        }
+    }
+    while ((at = list_shift(&mine)) != NULL) {
+        struct writer *w = LIST_ITEM(at, struct writer, link);
+
+        if (why != NULL)
+            wait_fail(&w->wait, why, NULL);
+        else
+            wait_settle(&w->wait, push_true, NULL);
+        mem_free(w);
+    }
 }
 
 /* res:write(chunk [, cb]) -> true, or false where the client is behind */
 static int write_body(lua_State *L)
 {
     struct context *c = context_check(L, 1);
-    struct exchange *x = c->x;
     bool callback = lua_isfunction(L, 3);
-    enum sent sent;
+    enum sent sent = sendable(c);
 
-    if (x == NULL || (x->codec == NULL && !x->ended_out))
-        return l_headers_closed(L);
     if (!lua_isstring(L, 2))
         luaL_argerror(L, 2, "the chunk is a string");
-    if (!x->ended_out && !x->head_sent) {
-        commit(L, x);
-        become(L, sent_meta);
+    if (sent == SENT_OK) {
+        if (!c->x->head_sent) {
+            commit(L, c->x);
+            become(L, sent_meta);
+        }
+        sent = exchange_write(c->x, piece_at(L, 2));
     }
-    sent = exchange_write(x, piece_at(L, 2));
     if (sent != SENT_OK && sent != SENT_FULL)
-        return refused(L, sent, x);
+        return refused(L, c, sent, 3);
     lua_settop(L, 3);
     if (sent == SENT_FULL) {
-        x->codec->want_drain(x);
-        if (!callback && call_yieldable(L) && !wait_active(&c->drain)) {
-            wait_begin(L, &c->drain, 0);
-            return wait_return(L, &c->drain);
-        }
+        c->x->codec->want_drain(c->x);
+        if (!callback && call_yieldable(L))
+            return wait_for_drain(L, c);
         if (callback)
-            call_when_drained(L);
+            notify(L, "drain", 3);
     } else if (callback) {
         call_later(L, c, 0);
     }
@@ -206,27 +287,22 @@ static int write_body(lua_State *L)
 static int finish(lua_State *L)
 {
     struct context *c = context_check(L, 1);
-    struct exchange *x = c->x;
     int callback = lua_isfunction(L, 2) ? 2 : 3;
-    enum sent sent;
+    enum sent sent = sendable(c);
+    bool raw;
 
-    if (x == NULL || (x->codec == NULL && !x->ended_out))
-        return l_headers_closed(L);
-    if (x->ended_out)
-        return refused(L, SENT_ENDED, x);
-    if (lua_isfunction(L, callback)) {
-        slot_push(L, once_function);
-        lua_pushvalue(L, 1);
-        lua_pushliteral(L, "finish");
-        lua_pushvalue(L, callback);
-        lua_call(L, 3, 0);
-    }
-    lua_settop(L, callback - 1);
-    commit(L, x);
-    sent = exchange_end(x, piece_at(L, 2));
     if (sent != SENT_OK)
-        return refused(L, sent, x);
-    become(L, ended_meta);
+        return refused(L, c, sent, callback);
+    if (lua_isfunction(L, callback))
+        notify(L, "finish", callback);
+    lua_settop(L, callback - 1);
+    commit(L, c->x);
+    raw = c->x->raw; /* a socket; the exchange may go with its end */
+    sent = exchange_end(c->x, piece_at(L, 2));
+    if (sent != SENT_OK)
+        return refused(L, c, sent, 0);
+    if (!raw)
+        become(L, ended_meta);
     lua_settop(L, 1);
     return 1;
 }
@@ -246,6 +322,9 @@ static int add_trailers(lua_State *L)
     for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
         name = l_headers_name(L, lua_gettop(L) - 1);
         value = l_headers_value(L, lua_gettop(L), name.p);
+        if (!headers_trailer_allowed(headers_id(name)))
+            luaL_error(L, "Trailer name %s is not allowed in a trailer",
+                       name.p);
         headers_add(&x->trailers_out, &x->pool, pool_copy(&x->pool, name),
                     pool_copy(&x->pool, value));
     }
@@ -328,11 +407,25 @@ static int destroy(lua_State *L)
     return 1;
 }
 
-/* setup(once, sent_meta, ended_meta): the function that adds a listener to res,
- * and what res becomes. */
+/* refresh(res): its fields say what the runtime has answered in its place. */
+static int refresh(lua_State *L)
+{
+    struct context *c = context_check(L, 1);
+
+    if (c->x == NULL || !c->x->head_sent || c->x->raw)
+        return 0;
+    lua_pushliteral(L, "statusCode");
+    lua_pushinteger(L, c->x->status);
+    lua_rawset(L, 1);
+    become(L, c->x->ended_out ? ended_meta : sent_meta);
+    return 0;
+}
+
+/* setup(notify, sent_meta, ended_meta): the function for callbacks of write and
+ * finish, and what res becomes. */
 static int setup(lua_State *L)
 {
-    once_function = slot_of(L, 1);
+    notify_function = slot_of(L, 1);
     sent_meta = slot_of(L, 2);
     ended_meta = slot_of(L, 3);
     return 0;
@@ -360,5 +453,7 @@ int l_response_open(lua_State *L)
     lua_setfield(L, -2, "methods");
     lua_pushcfunction(L, setup);
     lua_setfield(L, -2, "setup");
+    lua_pushcfunction(L, refresh);
+    lua_setfield(L, -2, "refresh");
     return 1;
 }

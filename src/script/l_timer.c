@@ -19,7 +19,8 @@ struct l_timer {
     struct context *context;
     int self, fn;     /* slots; 0 while it does not run */
     double repeat;    /* seconds; 0: once */
-    bool unref;       /* does not keep the loop running */
+    bool unref;       /* is not to keep the loop running */
+    bool lowered;     /* the loop's count was lowered for it */
     struct wait wait; /* of sleep */
 };
 
@@ -28,21 +29,31 @@ static struct ev_loop *loop(void)
     return script_state.loop->ev;
 }
 
+/* Has the loop count t among what keeps it running, or not. */
+static void lower(struct l_timer *t, bool lowered)
+{
+    if (t->lowered == lowered)
+        return;
+    t->lowered = lowered;
+    if (lowered)
+        ev_unref(loop());
+    else
+        ev_ref(loop());
+}
+
 static void start(struct l_timer *t, double seconds)
 {
     ev_now_update(loop()); /* Lua may have run long since the turn began */
     ev_timer_set(&t->timer, seconds, 0);
     ev_timer_start(loop(), &t->timer);
-    if (t->unref)
-        ev_unref(loop());
+    lower(t, t->unref);
 }
 
+/* Also where it has expired and only waits to be called: libev has stopped it
+ * by then, but ev_timer_stop takes the call back. */
 static void stop(struct l_timer *t)
 {
-    if (!ev_is_active(&t->timer))
-        return;
-    if (t->unref)
-        ev_ref(loop());
+    lower(t, false);
     ev_timer_stop(loop(), &t->timer);
 }
 
@@ -67,8 +78,7 @@ static void on_timer(struct ev_loop *ev, struct ev_timer *timer, int events)
 
     (void)ev;
     (void)events;
-    if (t->unref)
-        ev_ref(loop()); /* libev has stopped it */
+    lower(t, false); /* libev has stopped it */
     if (call != NULL)
         slot_push(call->co, t->fn);
     if (t->repeat > 0)
@@ -121,13 +131,9 @@ static int set_unref(lua_State *L, bool unref)
 {
     struct l_timer *t = check(L);
 
-    if (ev_is_active(&t->timer) && t->unref != unref) {
-        if (unref)
-            ev_unref(loop());
-        else
-            ev_ref(loop());
-    }
     t->unref = unref;
+    if (t->self != 0)
+        lower(t, unref);
     lua_settop(L, 1);
     return 1;
 }

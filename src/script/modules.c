@@ -20,6 +20,7 @@ static const struct {
     {"luaserve.core.request", l_request_open},
     {"luaserve.core.response", l_response_open},
     {"luaserve.core.server", l_server_open},
+    {"luaserve.core.socket", l_socket_open},
     {"luaserve.core.timer", l_timer_open},
 };
 

@@ -28,6 +28,7 @@ int l_process_open(lua_State *L);
 int l_request_open(lua_State *L);
 int l_response_open(lua_State *L);
 int l_server_open(lua_State *L);
+int l_socket_open(lua_State *L);
 int l_timer_open(lua_State *L);
 
 /* [-0, +(0|1), m] Pushes the loader of the built-in module of that name, a

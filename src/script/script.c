@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "script/budget.h"
 #include "script/call.h"
+#include "script/failure.h"
 #include "script/modules.h"
 #include "script/slot.h"
 
@@ -165,7 +166,7 @@ static int print_failure(lua_State *L)
 
     lua_pushvalue(co, -1);
     lua_xmove(co, L, 1);
-    text = call_text(L, 2);
+    text = failure_text(L, 2);
     push_exit_code(L, 2);
     if (lua_isinteger(L, -1))
         ending->code = (int)lua_tointeger(L, -1);
@@ -262,16 +263,16 @@ void script_serve(lua_State *L, int i, lua_CFunction push)
     struct call *call = call_new(NULL);
     int n;
 
-    lua_pushvalue(L, i);
+    i = lua_absindex(L, i);
     if (call == NULL || call_protected(push_serve, &serving, &n) != LUA_OK) {
         fputs("luaserve: out of memory\n", stderr);
         script_exit(1);
         return;
     }
-    call->quiet = true; /* app, serve, addresses */
+    call->quiet = true;
     call->on_end = on_serve_end;
-    lua_insert(L, -3);
-    lua_insert(L, -2);
+    lua_pushvalue(L, i);
+    lua_insert(L, -2); /* serve, app, addresses */
     lua_xmove(L, call->co, 3);
     call_start(call, 2);
 }

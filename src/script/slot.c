@@ -10,6 +10,8 @@ static int free_count, total, capacity;
 
 int slot_take(lua_State *L)
 {
+    int slot;
+
     if (free_count > 0)
         return slots[--free_count];
     if (total == capacity) { /* room to give every slot back to */
@@ -17,8 +19,9 @@ int slot_take(lua_State *L)
         slots = mem_realloc(slots, (size_t)capacity * sizeof *slots);
     }
     lua_pushboolean(L, 0);
+    slot = luaL_ref(L, LUA_REGISTRYINDEX);
     total++;
-    return luaL_ref(L, LUA_REGISTRYINDEX);
+    return slot;
 }
 
 void slot_give(lua_State *L, int slot)

@@ -5,6 +5,7 @@
 #include "script/wait.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -20,7 +21,7 @@ void wait_begin(lua_State *L, struct wait *w, int i)
     struct call *current = script_state.current;
 
     memset(w, 0, sizeof *w);
-    if (lua_isfunction(L, i)) {
+    if (i != 0 && lua_isfunction(L, i)) {
         w->callback = slot_of(L, i);
         w->context = current != NULL ? current->context : NULL;
         context_hold(w->context);
@@ -209,6 +210,8 @@ const char *wait_errno_name(int error)
 /* Node words the common ones as libuv does: without a capital, some shorter. */
 static const char *errno_text(int error)
 {
+    static char text[128];
+
     switch (error) {
     case ENOENT:
         return "no such file or directory";
@@ -239,7 +242,10 @@ static const char *errno_text(int error)
     case ECONNREFUSED:
         return "connection refused";
     default:
-        return strerror(error);
+        snprintf(text, sizeof text, "%s", strerror(error));
+        if (text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'a')
+            text[0] = (char)(text[0] | 32);
+        return text;
     }
 }
 

@@ -29,8 +29,8 @@ struct wait {
 };
 
 /* [-0, +0, v] Begins a wait of the running coroutine, or, where the value at
- * index i is a function, one that ends in that callback. Raises, before
- * anything has happened, where L can do neither. */
+ * index i (0: there is none) is a function, one that ends in that callback.
+ * Raises, before anything has happened, where L can do neither. */
 void wait_begin(lua_State *L, struct wait *w, int i);
 
 /* [-?, +?, -] What the function returns: it suspends, or returns nothing. */

@@ -1,0 +1,131 @@
+/* The value that a coroutine failed with is the script's: a string, an error of
+ * ours, or a table whose __tostring fails in its turn. So it is looked at in a
+ * protected call, and, where that fails too, once more without asking it. */
+#include "script/failure.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "http/exchange.h"
+#include "script/budget.h"
+#include "script/call.h"
+#include "script/context.h"
+#include "script/script.h"
+
+struct failure {
+    struct call *call;
+    int status;  /* for the client */
+    bool plain;  /* nothing of the script's is asked any more */
+    char *text;  /* for the client; NULL: the standard phrase */
+    char *trace; /* the message and the traceback */
+};
+
+const char *failure_text(lua_State *L, int i)
+{
+    i = lua_absindex(L, i);
+    if (lua_istable(L, i)) {
+        lua_pushliteral(L, "message");
+        if (compat_rawget_type(L, i) == LUA_TSTRING)
+            return lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    if (luaL_callmeta(L, i, "__tostring") && lua_isstring(L, -1))
+        return lua_tostring(L, -1);
+    if (lua_isstring(L, i)) {
+        lua_pushvalue(L, i);
+        return lua_tostring(L, -1);
+    }
+    if (lua_isnil(L, i))
+        return lua_pushfstring(L, "nil");
+    return lua_pushfstring(L, "(error object is a %s value)",
+                           luaL_typename(L, i));
+}
+
+/* The status that an error value asks for, 500 where it asks for none. */
+static int status_of(lua_State *L, int i)
+{
+    int status = 500;
+
+    if (budget_spent())
+        return 503;
+    if (!lua_istable(L, i))
+        return status;
+    lua_pushliteral(L, "status");
+    lua_rawget(L, i);
+    if (lua_isinteger(L, -1))
+        status = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return status >= 400 && status <= 599 ? status : 500;
+}
+
+/* Whether the error value at i says something that a client may be told. */
+static bool has_message(lua_State *L, int i)
+{
+    bool has;
+
+    if (!lua_istable(L, i))
+        return false;
+    lua_pushliteral(L, "message");
+    has = compat_rawget_type(L, i) == LUA_TSTRING;
+    lua_pop(L, 1);
+    return has;
+}
+
+/* The error value is on top of the failed coroutine's stack. */
+static int describe(lua_State *L)
+{
+    struct failure *f = lua_touserdata(L, 1);
+    const char *text;
+
+    lua_xmove(f->call->co, L, 1);
+    lua_pushvalue(L, -1);
+    lua_xmove(L, f->call->co, 1);
+    f->status = status_of(L, 2);
+    if (f->plain)
+        text = lua_pushfstring(L,
+                               "(error object is a %s value that cannot be "
+                               "turned into a string)",
+                               luaL_typename(L, 2));
+    else
+        text = failure_text(L, 2);
+    mem_free(f->text);
+    f->text = has_message(L, 2) ? mem_strdup(text) : NULL;
+    luaL_traceback(L, f->call->co, text, 0);
+    f->trace = mem_strdup(lua_tostring(L, -1));
+    return 0;
+}
+
+/* Twice: the first time it may be the script's __tostring that fails. */
+static void describe_failure(struct failure *f)
+{
+    int n;
+
+    if (call_protected(describe, f, &n) == LUA_OK)
+        return;
+    lua_pop(script_thread(), n);
+    f->plain = true;
+    if (call_protected(describe, f, &n) != LUA_OK)
+        lua_pop(script_thread(), n);
+}
+
+void failure_report(struct call *call)
+{
+    struct context *context = call->context;
+    struct exchange *x = context != NULL ? context->x : NULL;
+    struct failure f = {.call = call, .status = 500};
+    const char *trace;
+
+    describe_failure(&f);
+    trace = f.trace ? f.trace : "not enough memory";
+    if (f.status < 500)
+        log_debug("%s", trace);
+    else if (x != NULL)
+        log_error("%.*s %.*s: %s", (int)x->method.n, x->method.p,
+                  (int)x->target.n, x->target.p, trace);
+    else
+        log_error("%s", trace);
+    context_fail(context, f.status, str_of(f.text ? f.text : ""));
+    mem_free(f.text);
+    mem_free(f.trace);
+}

@@ -1,0 +1,20 @@
+/* What becomes of an error that nobody in Lua has caught: a line in the log with
+ * its traceback, and the answer of the request that it belongs to. Used by
+ * call.c. */
+#ifndef SCRIPT_FAILURE_H
+#define SCRIPT_FAILURE_H
+
+#include "script/compat.h"
+
+struct call;
+
+/* [-0, +1, e] Pushes the text of any error value at index i: the message of an
+ * error of ours, else what tostring makes of it. */
+const char *failure_text(lua_State *L, int i);
+
+/* [-0, +0, -] Logs the failure of call, whose error value is on top of its
+ * coroutine's stack, and answers for it: with the status that the value asks
+ * for, 503 where the budget is spent, else 500. */
+void failure_report(struct call *call);
+
+#endif
