@@ -5,7 +5,7 @@ local core = ...
 
 local M = {}
 local raw = { resume = coroutine.resume, yield = coroutine.yield, create = coroutine.create,
-  status = coroutine.status }
+  status = coroutine.status, close = coroutine.close }
 local load_text = rawget(_G, "loadstring") or load
 local unpack = table.unpack or unpack
 
@@ -29,28 +29,42 @@ end
 
 function resume(co, ...)
   waiting[co] = nil
-  core.enter(co)
+  if not core.enter(co) then return false, "C stack overflow" end
   return pass(co, raw.resume(co, ...))
 end
 
 local function checked_resume(co, ...)
   if type(co) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
-  if waiting[co] then return false, "cannot resume a coroutine that waits for the runtime" end
+  if waiting[co] and raw.status(co) == "suspended" then
+    return false, "cannot resume a coroutine that waits for the runtime"
+  end
   return resume(co, ...)
 end
 
-local function unwrap(ok, ...)
+local function unwrap(co, ok, ...)
   if ok then return ... end
+  if raw.close and raw.status(co) == "dead" then raw.close(co) end -- its <close> variables
   error((...), 0)
 end
 
 local function wrap(fn)
+  if type(fn) ~= "function" then error("bad argument #1 to 'wrap' (function expected)", 2) end
   local co = raw.create(fn)
-  return function(...) return unwrap(checked_resume(co, ...)) end
+  return function(...) return unwrap(co, checked_resume(co, ...)) end
+end
+
+--- One that waits for the runtime cannot be resumed by the script: it is not "suspended", but, like one
+--- that has resumed another, "normal".
+local function status(co)
+  local found = raw.status(co)
+  return found == "suspended" and waiting[co] and "normal" or found
 end
 
 coroutine.resume = checked_resume
 coroutine.wrap = wrap
+coroutine.yield = core.yield
+coroutine.isyieldable = core.canYield
+coroutine.status = status
 
 -- ---- files
 
@@ -59,10 +73,8 @@ local function dirname(path)
 end
 
 local function absolute(path)
-  if path:sub(1, 1) == "/" then return path end
-  local cwd = require("process").cwd()
-  path = path:gsub("^%./", "")
-  return (cwd == "/" and "" or cwd) .. "/" .. path
+  if path:sub(1, 1) == "/" and not path:find("/[./]") then return path end
+  return require("path").resolve(require("process").cwd(), path)
 end
 
 local function read(path)
@@ -171,7 +183,8 @@ local function require_module(name)
   loading[name] = { by = core.running() }
   local found, loader, path = pcall(find_loader, name)
   if not found then return finish(name, false, loader) end
-  return finish(name, pcall(loader, name, path))
+  local ok, value = pcall(loader, name, path)
+  return finish(name, ok, value, path)
 end
 
 rawset(_G, "require", require_module)
@@ -189,6 +202,12 @@ rawset(_G, "dofile", run_file)
 
 -- ---- globals
 
+--- os.exit as process.exit: what C's exit() takes apart, threads may be using.
+local function exit(code)
+  if code == nil or code == true then code = 0 end
+  require("process").exit(code or 1)
+end
+
 local function install_globals()
   local timers = require "timers"
   for _, name in ipairs { "setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval",
@@ -197,37 +216,34 @@ local function install_globals()
   end
   rawset(_G, "process", require "process")
   rawset(_G, "console", require "luaserve.console")
+  rawset(os, "exit", exit)
 end
 
 -- ---- the script
 
-local function unreadable(path, message)
-  local hint = message:find("Is a directory", 1, true) and ": give the file in it that starts the server"
-    or message:find("No such file", 1, true) and ": check the path, or run `luaserve -e CODE` for a line of code"
-    or ""
-  local err = { message = "cannot run " .. path .. ": " .. message:gsub("^.*: ", "") .. hint, plain = true }
+--- Ends the process with a message that explains itself; no traceback is printed.
+local function give_up(message, code)
+  local err = { message = message, _exit = code }
   error(setmetatable(err, { __tostring = function(self) return self.message end }), 0)
 end
 
---- The chunk of a source {path = or text =, ...}, its name and its absolute path.
-local function load_source(source)
-  if source.text then
-    local fn, message = compile(source.text, "=(command line)")
-    return fn, message, "-e"
-  end
-  if not source.path then
-    local fn, message = compile(io.read("*a"), "=stdin")
-    return fn, message, "-"
-  end
+local function unreadable(path, message)
+  local hint = message:find("Is a directory", 1, true) and ": give the file in it that starts the server"
+    or message:find("No such file", 1, true) and ": check the path, or run a line of code with -e"
+    or ": the file must be readable for this user"
+  give_up("cannot run " .. path .. ": " .. message:gsub("^.*: ", "") .. hint, 2)
+end
+
+--- The text of a source {path = or text =, ...} and the name of its chunk.
+local function read_source(source)
+  if source.text then return source.text, "=(command line)" end
+  if not source.path then return io.read("*a"), "=stdin" end
   local text, message = read(source.path)
   if not text then unreadable(source.path, message) end
-  local path = absolute(source.path)
-  local fn, why = compile(text, "@" .. source.path, path)
-  return fn, why, path
+  return text, "@" .. source.path
 end
 
 local function add_script_folder(path)
-  if not path then return end
   local folder = dirname(path)
   package.path = folder .. "/?.lua;" .. folder .. "/?/init.lua;" .. package.path
 end
@@ -236,52 +252,76 @@ end
 ---@param source {path: string?, text: string?, [integer]: string}
 ---@return any app
 function M.main(source)
-  core.argv = { "luaserve", source.path and absolute(source.path) or (source.text and "-e" or "-"), unpack(source) }
-  add_script_folder(source.path)
+  local path = source.path and absolute(source.path)
+  core.argv = { "luaserve", path or (source.text and "-e" or "-"), unpack(source) }
+  if path then add_script_folder(path) end
   install_globals()
   rawset(_G, "arg", { [0] = source.path, unpack(source) }) -- as the lua command has it
-  local fn, message = load_source(source)
-  if not fn then
-    error(setmetatable({ message = message, plain = true }, { __tostring = function(self) return self.message end }), 0)
-  end
+  local text, name = read_source(source)
+  local fn, message = compile(text, name, path)
+  if not fn then give_up(message, 1) end
   return fn(unpack(source))
 end
 
 -- ---- --check
 
-local function requires_of(text)
-  local names = {}
-  for name in text:gmatch("require%s*%(?%s*[\"']([%w_./-]+)[\"']") do names[#names + 1] = name end
-  return names
+local function without_comments(text)
+  text = text:gsub("(%-%-%[(=*)%[.-%]%2%])", function(comment) return (comment:gsub("[^\n]", "")) end)
+  return (text:gsub("%-%-[^\n]*", ""))
 end
 
-local function check_text(text, name, seen)
-  local fn, message = compile(text, name)
-  if not fn then
-    io.stderr:write("luaserve: ", message, "\n")
-    return false
+--- The modules that a text requires by a literal name, as {name, line}.
+local function requires_of(text)
+  local found, line, last = {}, 1, 1
+  text = without_comments(text)
+  for at, name in text:gmatch("%f[%w_]()require%s*%(?%s*[\"']([%w_./-]+)[\"']") do
+    local _, newlines = text:sub(last, at - 1):gsub("\n", "")
+    line, last = line + newlines, at
+    found[#found + 1] = { name = name, line = line }
   end
+  return found
+end
+
+local function complain(message)
+  io.stderr:write("luaserve: ", message, "\n")
+  return false
+end
+
+local check_text
+
+--- Whether the module is there, and, where it is a file of Lua, good.
+local function check_module(name, where, seen)
+  if seen[name] or package.loaded[name] or package.preload[name] or core.module(name) then return true end
+  seen[name] = true
+  local path = search_path(name, package.path, {})
+  if not path then
+    return search_path(name, package.cpath, {}) ~= nil or complain(where .. ": module '" .. name .. "' not found")
+  end
+  local text, message = read(path)
+  if not text then return complain(message) end
+  return check_text(text, "@" .. path, seen)
+end
+
+function check_text(text, name, seen)
+  local fn, message = compile(text, name)
+  if not fn then return complain(message) end
   local good = true
   for _, module in ipairs(requires_of(text)) do
-    local path = not builtin[module] and not seen[module] and search_path(module, package.path, {})
-    seen[module] = true
-    if path then good = check_text(read(path), "@" .. path, seen) and good end
+    good = check_module(module.name, name:sub(2) .. ":" .. module.line, seen) and good
   end
   return good
 end
 
---- Compiles the script and every file that it requires by a literal name.
----@return boolean good
+--- Compiles the script and every file that it requires by a literal name, and says what is wrong.
+---@return integer code the exit code: 0, 1, or 2 where the script cannot be read
 function M.check(source)
-  add_script_folder(source.path)
-  local text, message = source.text, nil
-  if not text and not source.path then text = io.read("*a") end
-  if not text then text, message = read(source.path) end
-  if not text then
-    io.stderr:write("luaserve: ", message, "\n")
-    return false
+  if source.path then add_script_folder(absolute(source.path)) end
+  local ok, text, name = pcall(read_source, source)
+  if not ok then
+    complain(text.message)
+    return text._exit
   end
-  return check_text(text, source.path and "@" .. source.path or "=(command line)", {})
+  return check_text(text, name, {}) and 0 or 1
 end
 
 -- ---- an app that the script returned

@@ -16,7 +16,7 @@ M.defaultMaxListeners = 10
 --- A fresh emitter.
 ---@return EventEmitter
 function EventEmitter.new()
-  return setmetatable({}, EventEmitter)
+  return setmetatable({ _events = { lists = {}, context = core.context() } }, EventEmitter)
 end
 
 setmetatable(EventEmitter, { __call = function(class) return class.new() end })
@@ -32,16 +32,17 @@ function M.inherit(class)
 end
 
 local function check(event, fn)
-  if event == nil then error("the name of an event is expected", 3) end
-  if type(fn) ~= "function" then error("the listener of '" .. tostring(event) .. "' must be a function", 3) end
+  if event == nil then core.raise("the name of an event is expected") end
+  if type(fn) ~= "function" then core.raise("the listener of '" .. tostring(event) .. "' must be a function") end
 end
 
--- Listeners of an emitter: {[event] = {fn, ...}, context = userdata?}. A list is
--- replaced, never changed, so that emit can walk the one it has found.
+-- Listeners of an emitter: {lists = {[event] = {{fn =, once =}, ...}}, context =
+-- userdata?}. A list is replaced, never changed, so that emit can walk the one it
+-- has found. Instances of a script's classes get theirs with the first listener.
 local function table_of(self)
   local events = rawget(self, "_events")
   if not events then
-    events = { lists = {}, context = core.context() }
+    events = { lists = {}, context = core.contextOf(self) }
     rawset(self, "_events", events)
   end
   return events
@@ -186,7 +187,7 @@ local function unheard(event, ...)
   if event ~= "error" then return false end
   local err = ...
   if err == nil then err = "unhandled error event" end
-  error(err, 3)
+  error(err, 2) -- a tail call: level 1 is here, 2 is who called emit
 end
 
 --- Calls the listeners of event, each in a coroutine of its own: one that waits
@@ -201,6 +202,23 @@ function EventEmitter:emit(event, ...)
   for i = 1, #list do
     local listener = list[i]
     if forget_once(self, event, listener) then run(events.context, listener.fn, ...) end
+  end
+  return true
+end
+
+--- As emit, for what the runtime has to tell: an error in a listener is the
+--- failure of the emitter's context, and keeps none of the others from being
+--- called.
+---@param emitter EventEmitter
+---@param event any
+---@return boolean heard
+function M.tell(emitter, event, ...)
+  local events = rawget(emitter, "_events")
+  local list = events and events.lists[event]
+  if not list then return false end
+  for i = 1, #list do
+    local listener = list[i]
+    if forget_once(emitter, event, listener) then core.spawn(events.context, listener.fn, ...) end
   end
   return true
 end

@@ -166,15 +166,9 @@ int chunked_trailers(struct chunked *c, struct headers *h, struct pool *pool)
         value = str_trim(value);
         if (!headers_value_valid(value))
             return -1;
-        switch (headers_id(name)) {
-        case HEADER_CONTENT_LENGTH:
-        case HEADER_TRANSFER_ENCODING:
-        case HEADER_HOST:
-        case HEADER_TRAILER:
+        if (!headers_trailer_allowed(headers_id(name)))
             return -1;
-        default:
-            headers_add(h, pool, name, value);
-        }
+        headers_add(h, pool, name, value);
     }
     return 0;
 }

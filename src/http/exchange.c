@@ -63,10 +63,27 @@ static int64_t length_of(struct str digits)
     return n;
 }
 
+/* What the response's fields say of its length, or -1. A length that is none,
+ * or a second one, would be a way to split the response: it is dropped. */
+static int64_t declared_length(struct exchange *x)
+{
+    struct header *set = headers_find(&x->response, HEADER_CONTENT_LENGTH, 0);
+    unsigned behind;
+    int64_t length;
+
+    if (set == NULL)
+        return -1;
+    length = length_of(set->value);
+    behind = (unsigned)(set - x->response.items) + 1;
+    if (length >= 0 &&
+        headers_find(&x->response, HEADER_CONTENT_LENGTH, behind) == NULL)
+        return length;
+    headers_remove(&x->response, STR("Content-Length"));
+    return -1;
+}
+
 enum sent exchange_send_head(struct exchange *x, int64_t length)
 {
-    struct header *set;
-
     if (x->codec == NULL)
         return SENT_CLOSED;
     if (x->head_sent)
@@ -75,9 +92,14 @@ enum sent exchange_send_head(struct exchange *x, int64_t length)
     if (x->status == 204 || x->status == 304) {
         x->bodyless = true;
         length = -1;
+    } else if (x->status == 205) { /* 15.3.6: nothing, and says so */
+        x->bodyless = true;
+        length = 0;
+        headers_remove(&x->response, STR("Content-Length"));
     }
-    set = headers_find(&x->response, HEADER_CONTENT_LENGTH, 0);
-    x->declared = set != NULL ? length_of(set->value) : length;
+    x->declared = declared_length(x);
+    if (x->declared < 0)
+        x->declared = length;
     x->head_sent = true;
     x->codec->send_head(x, length);
     return SENT_OK;
@@ -136,9 +158,21 @@ void exchange_read(struct exchange *x)
 {
     if (x->codec == NULL || x->ended_in)
         return;
-    exchange_continue(x);
+    if (!x->by_hand)
+        exchange_continue(x);
     x->reading = true;
     x->codec->resume(x);
+}
+
+struct str exchange_upgrade(struct exchange *x)
+{
+    if (x->codec == NULL || x->codec->upgrade == NULL || x->head_sent)
+        return (struct str){NULL, 0};
+    x->status = 101; /* for the log; what is sent is the handler's to say */
+    x->head_sent = x->raw = true;
+    x->bodyless = x->ended_in = x->unseen = x->expects = false;
+    x->declared = x->length = -1;
+    return x->codec->upgrade(x);
 }
 
 void exchange_reset(struct exchange *x, enum closed why)

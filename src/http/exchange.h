@@ -28,6 +28,7 @@ enum {
     EXCHANGE_COPY_MAX = 8 * 1024     /* bytes that are copied, not anchored */
 };
 
+struct conn;
 struct exchange;
 struct server;
 
@@ -77,9 +78,11 @@ struct codec {
     void (*want_drain)(struct exchange *x);
     /* Cuts the exchange off; on_close follows within the turn. */
     void (*reset)(struct exchange *x, enum closed why);
-    /* The addresses of both ends. */
-    void (*peer)(const struct exchange *x, struct addr *remote,
-                 struct addr *local);
+    /* Turns x into a stream of bytes both ways; see exchange_upgrade. NULL
+     * where it is one already. */
+    struct str (*upgrade)(struct exchange *x);
+    /* The connection that carries x; valid while x->codec is set. */
+    struct conn *(*conn)(const struct exchange *x);
 };
 
 /* Towards the application; filled by the script side. */
@@ -96,6 +99,14 @@ struct handler {
     void (*on_sent)(struct exchange *x);
     /* The handler timeout passed without a head. */
     void (*on_timeout)(struct exchange *x);
+    /* Bytes that are no request are to be answered with status; only where
+     * server->tells_refusals. The handler answers where it has called
+     * exchange_upgrade, which returns those bytes. */
+    void (*on_refused)(struct exchange *x, int status);
+    /* A connection was accepted; only where server->tells_connections. */
+    void (*on_connect)(struct conn *c);
+    /* A connection is gone; only where c->app is set. */
+    void (*on_disconnect)(struct conn *c);
     /* The codec is done with x. */
     void (*on_close)(struct exchange *x, enum closed why);
 };
@@ -127,7 +138,12 @@ struct exchange {
     bool ended_out;  /* the response is complete */
     bool bodyless;   /* HEAD, 204, 304: no body is sent */
     bool want_sent;  /* the handler wants on_sent */
+    bool want_drain; /* the handler waits for on_drain */
     bool expects;    /* 100-continue is owed */
+    bool by_hand;    /* and sent by exchange_continue alone */
+    bool upgrade;    /* the client asks for another protocol */
+    bool raw;        /* after exchange_upgrade */
+    bool timed_out;  /* answered because a deadline passed */
     bool keep_alive; /* the codec's: the connection may go on */
     bool chunked;    /* the codec's: the response is */
 };
@@ -153,11 +169,18 @@ enum sent exchange_write(struct exchange *x, struct piece piece);
  * Too few bytes for the declared length cut the exchange off. */
 enum sent exchange_end(struct exchange *x, struct piece piece);
 
-/* Sends 100 Continue where the client waits for it. */
+/* Sends 100 Continue where the client waits for it; exchange_read does so too,
+ * unless x->by_hand. */
 void exchange_continue(struct exchange *x);
 
 /* Has on_body called with what comes, from now until x->reading is cleared. */
 void exchange_read(struct exchange *x);
+
+/* Ends HTTP on what carries x: from now on on_body gets, and exchange_write
+ * sends, bare bytes, and exchange_end closes. Only within on_request where
+ * x->upgrade, and within on_refused. Returns what has arrived behind the head,
+ * which on_body does not get again; borrowed from the caller. */
+struct str exchange_upgrade(struct exchange *x);
 
 /* Cuts the exchange off: on_close follows. Safe after the wire has let go. */
 void exchange_reset(struct exchange *x, enum closed why);

@@ -23,47 +23,55 @@ static double after(double since, double timeout)
     return timeout > 0 ? since + timeout : 0;
 }
 
-/* When a body that is waited for has been slower than the least rate. */
-static double rate_deadline(const struct h1 *h, const struct limits *limits)
+/* When the client is too slow with a body that is waited for. */
+static double request_deadline(const struct h1 *h, const struct limits *limits)
 {
-    double earned, rate = limits->min_body_rate;
+    double at, earned, rate = limits->min_body_rate;
 
-    if (rate <= 0 || h->body_at == 0)
+    if (h->x->ended_in || !h->x->reading)
         return 0;
+    at = after(h->since, limits->request_timeout);
+    if (rate <= 0 || h->body_at == 0)
+        return at;
     earned = (double)h->x->received / rate;
     if (earned < limits->body_rate_grace)
         earned = limits->body_rate_grace;
-    return h->body_at + earned;
+    return sooner(at, h->body_at + earned - h->body_waits);
 }
 
-static double exchange_deadline(const struct h1 *h, const struct limits *limits)
+/* When the handler is, whose time does not run while it waits for the body. */
+static double handler_deadline(const struct h1 *h, const struct limits *limits)
 {
-    const struct exchange *x = h->x;
-    double at = 0;
+    if (h->x->head_sent || (h->x->reading && !h->x->ended_in))
+        return 0;
+    return after(h->handler_at, limits->handler_timeout);
+}
 
-    if (!x->ended_in && x->reading) {
-        at = after(h->since, limits->request_timeout);
-        at = sooner(at, rate_deadline(h, limits));
-    }
-    if (!x->head_sent)
-        at = sooner(at, after(x->began, limits->handler_timeout));
-    if (h->eof_at > 0)
-        at = sooner(at, h->eof_at + H1_EOF_GRACE);
-    return at;
+static double exchange_deadline(const struct h1 *h)
+{
+    const struct limits *limits = &h->server->limits;
+    double at =
+        sooner(request_deadline(h, limits), handler_deadline(h, limits));
+
+    return h->eof_at > 0 ? sooner(at, h->eof_at + H1_EOF_GRACE) : at;
 }
 
 void h1_set_deadline(struct h1 *h)
 {
     const struct limits *limits = &h->server->limits;
-    double at = 0;
+    double at;
 
     if (h->c->dead || h->c->finishing)
         return;
-    if (h->x != NULL)
-        at = exchange_deadline(h, limits);
+    if (h->state == H1_RAW)
+        at = h->refused      ? after(h->since, limits->headers_timeout)
+             : h->eof_at > 0 ? after(h->eof_at, limits->handler_timeout)
+                             : 0;
+    else if (h->x != NULL)
+        at = exchange_deadline(h);
     else if (h->state == H1_SIZED || h->state == H1_CHUNKED)
         at = after(h->since, limits->discard_timeout);
-    else if (h->requests == 0 || h->scan.line > 0 || h->c->in.n > 0)
+    else if (h->requests == 0 || h->scan.line > 0 || h->in.n > 0)
         at = after(h->since, limits->headers_timeout);
     else
         at = after(h->since, limits->keep_alive_timeout);
@@ -78,10 +86,15 @@ static void let_go(struct exchange *x, enum closed why)
     list_remove(&x->link);
     x->codec = NULL;
     x->wire = NULL;
-    if (x->unseen)
+    if (x->unseen && x->app == NULL)
         exchange_free(x);
     else
         x->server->handler->on_close(x, why);
+}
+
+static void let_go_done(struct exchange *x)
+{
+    let_go(x, x->timed_out ? CLOSED_TIMEOUT : CLOSED_DONE);
 }
 
 /* The response is complete: takes x off the connection. */
@@ -92,97 +105,110 @@ static void release(struct h1 *h)
     server_log(x);
     h->x = NULL;
     h->since = loop_now(h->c->loop);
-    h->body_at = 0;
+    h->body_at = h->body_waits = 0;
     if (x->want_sent) {
         list_push(&h->sent, &x->link);
         conn_want_drain(h->c);
     } else {
-        let_go(x, CLOSED_DONE);
+        let_go_done(x);
     }
 }
 
-/* Goes to the next request, or to the end of the connection. */
-static void next(struct h1 *h)
+void h1_next(struct h1 *h)
 {
     chunked_clear(&h->chunked);
     h->scan = (struct head_scan){0, 0};
     h->blanks = 0;
     h->discarded = 0;
     h->state = H1_HEAD;
-    if (h->keep_alive && !h->server->closing && h->eof_at == 0)
+    if (h->keep_alive && !h->server->closing && h->eof_at == 0) {
+        h->busy = false;
+        server_conn_idle(h->server, h->c);
         return;
+    }
     h->state = H1_CLOSING;
-    conn_finish(h->c, h->in.n > 0 || h->c->in.n > 0);
+    conn_finish(h->c, h->in.n > 0 ? CONN_LINGER_SECONDS : 0);
 }
 
-/* The response has ended; what is left of the body is read away, or not. */
-static void responded(struct h1 *h)
+void h1_responded(struct h1 *h)
 {
     bool unread = h->state != H1_WAIT;
 
     release(h);
     if (!unread) {
-        next(h);
+        h1_next(h);
     } else if (!h->keep_alive) {
         h->state = H1_CLOSING;
-        conn_finish(h->c, true);
+        conn_finish(h->c, CONN_LINGER_SECONDS);
     }
 }
 
 /* Outside of step(): does what step() would do about an ended response. */
 void h1_settle(struct h1 *h)
 {
-    if (h->stepping || h->x == NULL || !h->x->ended_out)
+    if (h->stepping || h->x == NULL || !h->x->ended_out || h->x->raw)
         return;
-    responded(h);
+    if (h->c->dead) /* on_close lets go of x, and c is in no list any more */
+        return;
+    h1_responded(h);
     h1_set_deadline(h);
     if (h->state != H1_CLOSING)
         conn_resume(h->c);
 }
 
-/* ---- refusing */
+/* ---- requests */
 
-/* Answers a request that is none with status, and closes. x is what is known
- * of it, or NULL. */
+/* x is what the connection is about from now on. */
+static void take(struct h1 *h, struct exchange *x)
+{
+    x->codec = &h1_out_codec;
+    x->wire = h;
+    x->began = h->handler_at = loop_now(h->c->loop);
+    h->x = x;
+    if (!h->busy)
+        server_conn_busy(h->server);
+    h->busy = true;
+}
+
+/* Answers with status and closes, unless the handler is there to do it. */
+static void turn_down(struct h1 *h, struct exchange *x, int status)
+{
+    h->keep_alive = false;
+    h->state = H1_SIZED; /* whatever follows is not looked at */
+    if (h->server->tells_refusals && status != 405) {
+        h->server->handler->on_refused(x, status);
+        h->refused = x->raw;
+    }
+    if (x->raw)
+        x->status = status; /* what the log says */
+    else
+        exchange_fail(x, status, (struct str){NULL, 0});
+    if (!h->stepping)
+        h1_settle(h);
+}
+
+/* Refuses what is no request. x is what is known of it, or NULL. */
 static void refuse(struct h1 *h, struct exchange *x, int status)
 {
     if (x == NULL)
         x = exchange_new(h->server);
     x->unseen = true;
-    x->codec = &h1_out_codec;
-    x->wire = h;
-    x->began = loop_now(h->c->loop);
     x->version = 11;
-    h->x = x;
-    h->keep_alive = false;
-    h->state = H1_SIZED; /* whatever follows is not looked at */
-    exchange_fail(x, status, (struct str){NULL, 0});
-    if (!h->stepping)
-        h1_settle(h);
+    take(h, x);
+    turn_down(h, x, status);
 }
 
-/* ---- requests */
-
-/* Whether the method of x is that. */
 static bool is_method(const struct exchange *x, struct str method)
 {
     return str_eq(x->method, method);
 }
 
-static void begin(struct h1 *h, struct exchange *x, const struct head *head)
+/* Prepares for the body, if there is one. */
+static void frame(struct h1 *h, struct exchange *x, const struct head *head)
 {
     const struct limits *limits = &h->server->limits;
 
-    x->codec = &h1_out_codec;
-    x->wire = h;
-    x->began = loop_now(h->c->loop);
-    x->bodyless = is_method(x, STR("HEAD"));
-    h->x = x;
-    h->requests++;
     h->left = x->length > 0 ? (uint64_t)x->length : 0;
-    h->keep_alive =
-        head->keep_alive && !h->server->closing &&
-        (limits->max_requests == 0 || h->requests < limits->max_requests);
     if (head->chunked) {
         h->state = H1_CHUNKED;
         chunked_init(&h->chunked, limits->max_trailer_size);
@@ -190,12 +216,27 @@ static void begin(struct h1 *h, struct exchange *x, const struct head *head)
         h->state = h->left > 0 ? H1_SIZED : H1_WAIT;
         x->ended_in = h->left == 0;
     }
+    h->requests++;
+    h->keep_alive =
+        head->keep_alive && !h->server->closing &&
+        (limits->max_requests == 0 || h->requests < limits->max_requests);
+}
+
+static void begin(struct h1 *h, struct exchange *x, const struct head *head)
+{
+    x->bodyless = is_method(x, STR("HEAD"));
+    take(h, x);
+    frame(h, x, head);
     if (head->expectation_failed) {
         x->unseen = true;
         exchange_fail(x, 417, (struct str){NULL, 0}); /* RFC 9110 10.1.1 */
     } else if (is_method(x, STR("CONNECT"))) {
-        refuse(h, x, 405);
+        x->unseen = true;
+        turn_down(h, x, 405);
     } else {
+        /* One with a body is left as it is (RFC 9110 7.8 lets us). */
+        x->upgrade = head->upgrade && x->ended_in && x->version == 11 &&
+                     h->server->takes_upgrades;
         h->server->handler->on_request(x);
     }
 }
@@ -240,123 +281,14 @@ static bool step_head(struct h1 *h)
     }
     x = exchange_new(h->server);
     text = pool_copy(&x->pool, (struct str){h->in.p, (size_t)n});
-    h->in = str_skip(h->in, (size_t)n);
     status = head_parse(x, &head, (char *)(size_t)text.p, text.n, limits);
-    if (status != 0)
+    if (status != 0) {
         refuse(h, x, status);
-    else
-        begin(h, x, &head);
+        return true;
+    }
+    h->in = str_skip(h->in, (size_t)n);
+    begin(h, x, &head);
     return true;
-}
-
-/* ---- bodies */
-
-static void body_complete(struct h1 *h)
-{
-    if (h->x == NULL) {
-        next(h);
-        return;
-    }
-    h->state = H1_WAIT;
-    h->x->ended_in = true;
-    if (!h->x->ended_out)
-        h->server->handler->on_end(h->x);
-}
-
-/* The body is not what it says: the connection is of no more use. */
-static void body_broken(struct h1 *h)
-{
-    struct exchange *x = h->x;
-
-    h->keep_alive = false;
-    if (x == NULL || x->head_sent) {
-        conn_finish(h->c, true);
-        h->state = H1_CLOSING;
-        return;
-    }
-    x->bad_body = true;
-    x->reading = false;
-    exchange_fail(x, 400, (struct str){NULL, 0});
-}
-
-static void deliver(struct h1 *h, struct str data)
-{
-    struct exchange *x = h->x;
-
-    if (x != NULL) {
-        x->received += data.n;
-        h->server->handler->on_body(x, data.p, data.n);
-        return;
-    }
-    h->discarded += data.n;
-    if (h->discarded > h->server->limits.max_discard) {
-        h->state = H1_CLOSING;
-        conn_finish(h->c, true);
-    }
-}
-
-static void step_sized(struct h1 *h)
-{
-    struct str data = h->in;
-
-    if (data.n > h->left)
-        data.n = (size_t)h->left;
-    h->in = str_skip(h->in, data.n);
-    h->left -= data.n;
-    deliver(h, data);
-    if (h->left == 0 && h->state == H1_SIZED)
-        body_complete(h);
-}
-
-static void step_chunked(struct h1 *h)
-{
-    struct exchange *x = h->x;
-    struct str data;
-
-    switch (chunked_next(&h->chunked, &h->in, &data)) {
-    case CHUNKED_MORE:
-        break;
-    case CHUNKED_DATA:
-        deliver(h, data);
-        break;
-    case CHUNKED_END:
-        if (x != NULL &&
-            chunked_trailers(&h->chunked, &x->trailers, &x->pool) < 0)
-            body_broken(h);
-        else
-            body_complete(h);
-        break;
-    case CHUNKED_BAD:
-        body_broken(h);
-    }
-}
-
-/* One step in a body; false where it has to wait for bytes or the handler. */
-static bool step_body(struct h1 *h)
-{
-    if (h->x != NULL && h->x->ended_out) {
-        responded(h);
-        return h->state != H1_CLOSING;
-    }
-    if (h->in.n == 0)
-        return false;
-    if (h->x != NULL && !h->x->reading) {
-        conn_pause(h->c);
-        return false;
-    }
-    if (h->state == H1_SIZED)
-        step_sized(h);
-    else
-        step_chunked(h);
-    return true;
-}
-
-/* Within step(): delivers what is there of the body that x reads. */
-void h1_pull(struct h1 *h, struct exchange *x)
-{
-    while (h->x == x && x->reading && !x->ended_out &&
-           (h->state == H1_SIZED || h->state == H1_CHUNKED) && step_body(h)) {
-    }
 }
 
 /* ---- the connection's side */
@@ -369,17 +301,22 @@ static bool step(struct h1 *h)
         return step_head(h);
     case H1_SIZED:
     case H1_CHUNKED:
-        return step_body(h);
+        return h1_body_step(h);
     case H1_WAIT:
         if (h->x->ended_out) {
-            responded(h);
+            h1_responded(h);
             return true;
         }
         if (h->in.n > 0)
             conn_pause(h->c); /* pipelined; until this one is answered */
         return false;
+    case H1_RAW:
+        return h1_raw_step(h);
     default:
+        h->discarded += h->in.n;
         h->in.n = 0;
+        if (h->discarded > h->server->limits.max_discard)
+            conn_pause(h->c); /* until the answer has left */
         return false;
     }
 }
@@ -399,10 +336,19 @@ static size_t on_data(struct conn *c, char *p, size_t n)
     return n - h->in.n;
 }
 
+/* With a reset: to a client of HTTP/1.0 an orderly end would be one. */
 static void abort_with(struct h1 *h, enum closed why)
 {
     h->why = why;
-    conn_close(h->c);
+    conn_reset(h->c);
+}
+
+/* What is left of a head that will not be completed. */
+static void refuse_head(struct h1 *h, int status)
+{
+    h->in = (struct str){h->c->in.p, h->c->in.n};
+    refuse(h, NULL, status);
+    h1_set_deadline(h);
 }
 
 static void on_eof(struct conn *c)
@@ -410,12 +356,19 @@ static void on_eof(struct conn *c)
     struct h1 *h = c->state;
 
     h->eof_at = loop_now(c->loop);
-    if (h->x == NULL)
-        conn_finish(c, false);
-    else if (!h->x->ended_in)
+    if (h->state == H1_RAW) {
+        h->x->ended_in = true;
+        h->server->handler->on_end(h->x);
+        h1_set_deadline(h);
+    } else if (h->x == NULL && h->state == H1_HEAD && h->in.n > 0) {
+        refuse_head(h, 400);
+    } else if (h->x == NULL) {
+        conn_finish(c, 0);
+    } else if (!h->x->ended_in) {
         abort_with(h, CLOSED_ABORTED);
-    else
+    } else {
         h1_set_deadline(h); /* it may still be reading */
+    }
 }
 
 static void on_drain(struct conn *c)
@@ -427,47 +380,67 @@ static void on_drain(struct conn *c)
         struct exchange *x = LIST_ITEM(at, struct exchange, link);
 
         h->server->handler->on_sent(x);
-        let_go(x, CLOSED_DONE);
+        let_go_done(x);
     }
-    if (h->x != NULL)
+    if (h->x != NULL && h->x->want_drain) {
+        h->x->want_drain = false;
         h->server->handler->on_drain(h->x);
-    else if (h->state == H1_HEAD)
+    } else if (h->state == H1_HEAD) {
         conn_resume(c);
+    }
 }
 
-/* The client is too slow with its request. */
-static void request_timeout(struct h1 *h)
+/* The client is too slow with its body. */
+static void body_timeout(struct h1 *h)
 {
     h->keep_alive = false;
-    if (h->x == NULL) {
-        refuse(h, NULL, 408);
-    } else if (h->x->head_sent) {
+    if (h->x->head_sent) {
         abort_with(h, CLOSED_TIMEOUT);
+        return;
+    }
+    h->x->timed_out = true;
+    exchange_fail(h->x, 408, (struct str){NULL, 0});
+}
+
+/* A deadline of h->x has passed, or one that was moved since. */
+static void exchange_late(struct h1 *h)
+{
+    const struct limits *limits = &h->server->limits;
+    double now = loop_now(h->c->loop) + 0.001;
+    double request = request_deadline(h, limits);
+    double handler = handler_deadline(h, limits);
+
+    if (h->eof_at > 0 && now >= h->eof_at + H1_EOF_GRACE) {
+        abort_with(h, CLOSED_ABORTED);
+    } else if (handler > 0 && now >= handler) {
+        h->x->timed_out = true;
+        h->server->handler->on_timeout(h->x);
+    } else if (request > 0 && now >= request) {
+        body_timeout(h);
     } else {
-        h->why = CLOSED_TIMEOUT;
-        exchange_fail(h->x, 408, (struct str){NULL, 0});
+        h1_set_deadline(h);
     }
 }
 
 static void on_deadline(struct conn *c)
 {
     struct h1 *h = c->state;
-    double now = loop_now(c->loop) + 0.001;
-    const struct limits *limits = &h->server->limits;
 
-    if (h->x == NULL) {
-        if (h->state == H1_HEAD && (h->scan.line > 0 || c->in.n > 0))
-            request_timeout(h);
-        else
-            conn_finish(c, false);
-    } else if (h->eof_at > 0 && now >= h->eof_at + H1_EOF_GRACE) {
-        abort_with(h, CLOSED_ABORTED);
-    } else if (!h->x->head_sent && limits->handler_timeout > 0 &&
-               now >= h->x->began + limits->handler_timeout) {
-        h->server->handler->on_timeout(h->x);
-    } else {
-        request_timeout(h);
-    }
+    if (h->state == H1_RAW)
+        abort_with(h, CLOSED_TIMEOUT);
+    else if (h->x != NULL)
+        exchange_late(h);
+    else if (h->state == H1_HEAD && (h->scan.line > 0 || h->in.n > 0))
+        refuse_head(h, 408);
+    else
+        conn_finish(c, h->server->closing ? 0 : CONN_LINGER_IDLE);
+}
+
+static bool is_idle(const struct conn *c)
+{
+    const struct h1 *h = c->state;
+
+    return h->state == H1_HEAD && h->in.n == 0 && !c->finishing;
 }
 
 static void on_shutdown(struct conn *c)
@@ -475,8 +448,12 @@ static void on_shutdown(struct conn *c)
     struct h1 *h = c->state;
 
     h->keep_alive = false;
-    if (h->x == NULL && h->scan.line == 0 && c->in.n == 0)
-        conn_finish(c, false);
+    if (!is_idle(c) || conn_has_input(c))
+        return;
+    if (h->requests > 0) /* a first request is waited for, if not for long */
+        conn_finish(c, CONN_LINGER_IDLE);
+    else
+        deadline_in(&c->deadline, CONN_LINGER_IDLE);
 }
 
 static void on_close(struct conn *c)
@@ -485,13 +462,15 @@ static void on_close(struct conn *c)
     struct list *at;
 
     if (h->x != NULL) {
+        bool over = h->x->raw && (h->x->ended_out || h->x->ended_in);
+
         server_log(h->x);
-        let_go(h->x, h->why);
+        let_go(h->x, over ? CLOSED_DONE : h->why);
     }
     while ((at = list_shift(&h->sent)) != NULL)
         let_go(LIST_ITEM(at, struct exchange, link), CLOSED_ABORTED);
     chunked_clear(&h->chunked);
-    server_conn_closed(h->server);
+    server_conn_closed(h->server, c, !h->busy);
     mem_free(h);
 }
 
@@ -501,6 +480,7 @@ const struct protocol h1_protocol = {
     .on_drain = on_drain,
     .on_deadline = on_deadline,
     .on_shutdown = on_shutdown,
+    .is_idle = is_idle,
     .on_close = on_close,
 };
 

@@ -1,8 +1,6 @@
 /* The codec of HTTP/1: what a handler does with an exchange, as bytes of the
  * connection's queue. Decides what the head says of the body's framing and of
  * the connection (RFC 9112 6, 9). */
-#include <sys/socket.h>
-
 #include "base/encode.h"
 #include "http/h1.h"
 #include "http/h1_state.h"
@@ -96,7 +94,7 @@ static void send_interim(struct exchange *x, int status,
         render_interim(conn_out(h->c), status, fields);
 }
 
-static void resume(struct exchange *x)
+void h1_out_resume(struct exchange *x)
 {
     struct h1 *h = x->wire;
 
@@ -105,7 +103,7 @@ static void resume(struct exchange *x)
     if (h->body_at == 0)
         h->body_at = loop_now(h->c->loop);
     if (h->stepping) {
-        h1_pull(h, x);
+        h1_body_pull(h, x);
         return;
     }
     conn_resume(h->c);
@@ -114,21 +112,22 @@ static void resume(struct exchange *x)
         h1_set_deadline(h);
 }
 
-static size_t queued(struct exchange *x)
+size_t h1_out_queued(struct exchange *x)
 {
     struct h1 *h = x->wire;
 
     return h->c->out.size;
 }
 
-static void want_drain(struct exchange *x)
+void h1_out_want_drain(struct exchange *x)
 {
     struct h1 *h = x->wire;
 
+    x->want_drain = true;
     conn_want_drain(h->c);
 }
 
-static void reset(struct exchange *x, enum closed why)
+void h1_out_reset(struct exchange *x, enum closed why)
 {
     struct h1 *h = x->wire;
 
@@ -138,16 +137,11 @@ static void reset(struct exchange *x, enum closed why)
     conn_reset(h->c);
 }
 
-static void peer(const struct exchange *x, struct addr *remote,
-                 struct addr *local)
+struct conn *h1_out_conn(const struct exchange *x)
 {
     const struct h1 *h = x->wire;
 
-    conn_peer(h->c, remote);
-    local->len = sizeof local->sa;
-    if (h->c->dead ||
-        getsockname(h->c->io.fd, (struct sockaddr *)&local->sa, &local->len))
-        *local = (struct addr){.len = 0};
+    return h->c;
 }
 
 const struct codec h1_out_codec = {
@@ -155,9 +149,10 @@ const struct codec h1_out_codec = {
     .send_body = send_body,
     .send_end = send_end,
     .send_interim = send_interim,
-    .resume = resume,
-    .queued = queued,
-    .want_drain = want_drain,
-    .reset = reset,
-    .peer = peer,
+    .resume = h1_out_resume,
+    .queued = h1_out_queued,
+    .want_drain = h1_out_want_drain,
+    .reset = h1_out_reset,
+    .upgrade = h1_raw_begin,
+    .conn = h1_out_conn,
 };

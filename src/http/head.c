@@ -11,6 +11,19 @@
 
 #include "http/target.h"
 
+/* The status for n bytes of a head that are too many while the line in work has
+ * not ended, or 0. It goes by the limit that was crossed first, so that it does
+ * not depend on how many bytes arrived at once. */
+static long too_long(const struct head_scan *scan, size_t n,
+                     const struct limits *limits)
+{
+    uint64_t line = limits->max_request_line + 1, all = limits->max_header_size;
+
+    if (scan->lines == 0 && n > line && line <= all)
+        return -414;
+    return n > all ? -431 : 0;
+}
+
 long head_find(struct head_scan *scan, const char *p, size_t n,
                const struct limits *limits)
 {
@@ -18,25 +31,22 @@ long head_find(struct head_scan *scan, const char *p, size_t n,
 
     while ((lf = memchr(p + scan->line, '\n', n - scan->line)) != NULL) {
         const char *line = p + scan->line;
+        long status = too_long(scan, (size_t)(lf - p), limits);
 
+        if (status < 0)
+            return status;
         if (lf == line || lf[-1] != '\r')
             return -400; /* bare LF (RFC 9112 2.2) */
         if (lf - line == 1)
             return lf + 1 - p > (long)limits->max_header_size ? -431
                                                               : lf + 1 - p;
-        if (scan->lines == 0) {
-            if ((size_t)(lf - 1 - line) > limits->max_request_line)
-                return -414;
-        } else if (*line == ' ' || *line == '\t' || *line == ':') {
+        if (scan->lines > 0 && (*line == ' ' || *line == '\t' || *line == ':'))
             return -400; /* obs-fold (5.2), or a field without a name */
-        }
         if (scan->lines++ > limits->max_headers)
             return -431;
         scan->line = (size_t)(lf + 1 - p);
     }
-    if (scan->lines == 0 && n > limits->max_request_line + 1)
-        return -414;
-    return n > limits->max_header_size ? -431 : 0;
+    return too_long(scan, n, limits);
 }
 
 /* ---- the request line (RFC 9112 3) */
@@ -139,6 +149,8 @@ static int on_complete(llhttp_t *parser)
     now.out->keep_alive = llhttp_should_keep_alive(parser);
     now.out->chunked = parser->flags & F_CHUNKED;
     now.out->upgrade = parser->upgrade;
+    if (parser->content_length > INT64_MAX)
+        return -1; /* ours would be negative, and the body the next request */
     now.x->length = now.out->chunked ? -1 : (int64_t)parser->content_length;
     return HPE_PAUSED;
 }

@@ -79,6 +79,12 @@ bool headers_value_valid(struct str value)
     return all_of(value, 2);
 }
 
+bool headers_trailer_allowed(enum header_id id)
+{
+    return id != HEADER_CONTENT_LENGTH && id != HEADER_TRANSFER_ENCODING &&
+           id != HEADER_HOST && id != HEADER_TRAILER && id != HEADER_CONNECTION;
+}
+
 static void grow(struct headers *h, struct pool *pool)
 {
     unsigned cap = h->cap ? h->cap * 2 : 8;

@@ -51,6 +51,10 @@ bool headers_name_valid(struct str name);
  * nothing that could end the field (RFC 9110 5.5). */
 bool headers_value_valid(struct str value);
 
+/* False for fields that frame or route a message, which may not stand in a
+ * trailer section (RFC 9110 6.5.1). */
+bool headers_trailer_allowed(enum header_id id);
+
 /* Adds a field behind the others; the array grows in pool, name and value are
  * borrowed as long as h. */
 void headers_add(struct headers *h, struct pool *pool, struct str name,

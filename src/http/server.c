@@ -1,5 +1,6 @@
 /* Accepting, counting and closing; what is said on a connection is the
- * protocol's. At the limit of connections new ones are left in the kernel's
+ * protocol's. At the limit of connections the one that has been idle for
+ * longest makes room; where all are at work, new ones are left in the kernel's
  * queue: a client then waits instead of being refused. */
 #include "http/server.h"
 
@@ -11,6 +12,8 @@
 #include "net/conn.h"
 
 static struct list all = {&all, &all};
+static unsigned total;         /* connections of all servers */
+static uint64_t total_allowed;
 static void (*on_drained)(void);
 
 static void when_drained(struct defer *d)
@@ -21,26 +24,22 @@ static void when_drained(struct defer *d)
 
 static struct defer drained = {{&drained.link, &drained.link}, when_drained};
 
-/* Whether any server has a connection left. */
-static bool any_connection(void)
-{
-    const struct list *at;
-
-    for (at = all.next; at != &all; at = at->next)
-        if (LIST_ITEM(at, const struct server, link)->count > 0)
-            return true;
-    return false;
-}
-
-static uint64_t max_connections(const struct server *s)
+void server_limit_all(uint64_t most)
 {
     struct rlimit files;
 
-    if (s->limits.max_connections > 0)
-        return s->limits.max_connections;
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-        return 1024;
-    return files.rlim_cur / 10 * 9;
+    total_allowed = most;
+    if (most == 0)
+        total_allowed = getrlimit(RLIMIT_NOFILE, &files) == 0
+                            ? files.rlim_cur / 10 * 9
+                            : 1024;
+}
+
+static bool is_full(const struct server *s)
+{
+    uint64_t own = s->limits.max_connections;
+
+    return total >= total_allowed || (own > 0 && s->count >= own);
 }
 
 static void pause_all(struct server *s)
@@ -61,6 +60,21 @@ static void resume_all(struct server *s)
         listener_resume(LIST_ITEM(at, struct listener, link));
 }
 
+/* Closes the connection that has been idle for longest, but not newest. */
+static void evict(struct server *s, const struct conn *newest)
+{
+    struct list *at;
+
+    for (at = s->conns.next; at != &s->conns; at = at->next) {
+        struct conn *c = LIST_ITEM(at, struct conn, link);
+
+        if (c != newest && c->protocol->is_idle(c) && !conn_has_input(c)) {
+            conn_close(c);
+            return;
+        }
+    }
+}
+
 static void on_accept(struct listener *l, int fd, const struct addr *peer)
 {
     struct server *s = l->owner;
@@ -69,10 +83,14 @@ static void on_accept(struct listener *l, int fd, const struct addr *peer)
 
     c->write_timeout = s->limits.write_timeout;
     c->owner = s;
+    if (is_full(s))
+        evict(s, c);
     s->count++;
+    s->idle++;
+    total++;
     h1_start(c);
-    if (s->count >= max_connections(s))
-        pause_all(s);
+    if (s->tells_connections)
+        s->handler->on_connect(c);
 }
 
 static void on_closed(struct defer *d)
@@ -131,11 +149,27 @@ static void shut(struct conn *c)
 void server_close(struct server *s)
 {
     s->closing = true;
-    while (!list_empty(&s->listeners))
-        listener_close(LIST_ITEM(s->listeners.next, struct listener, link));
+    while (!list_empty(&s->listeners)) {
+        struct listener *l =
+            LIST_ITEM(s->listeners.next, struct listener, link);
+
+        listener_accept(l); /* closing would reset those in its queue */
+        listener_close(l);
+    }
     each_conn(s, shut);
     if (s->count == 0)
         loop_defer(s->loop, &s->closed);
+}
+
+static void shut_idle(struct conn *c)
+{
+    if (c->protocol->is_idle(c))
+        conn_finish(c, CONN_LINGER_IDLE);
+}
+
+void server_close_idle(struct server *s)
+{
+    each_conn(s, shut_idle);
 }
 
 void server_abort(struct server *s)
@@ -157,18 +191,49 @@ void server_drain(struct loop *loop, void (*fn)(void))
     on_drained = fn;
     for (at = all.next; at != &all; at = at->next)
         server_close(LIST_ITEM(at, struct server, link));
-    if (!any_connection())
+    if (total == 0)
         loop_defer(loop, &drained);
 }
 
-void server_conn_closed(struct server *s)
+void server_conn_busy(struct server *s)
+{
+    if (--s->idle == 0 && is_full(s))
+        pause_all(s);
+}
+
+void server_conn_idle(struct server *s, struct conn *c)
+{
+    s->idle++;
+    list_remove(&c->link);
+    list_push(&s->conns, &c->link);
+    if (s->paused) /* whoever comes next takes its place */
+        resume_all(s);
+}
+
+/* Has every server accept again that waited for room. */
+static void resume_paused(void)
+{
+    struct list *at;
+
+    for (at = all.next; at != &all; at = at->next) {
+        struct server *s = LIST_ITEM(at, struct server, link);
+
+        if (s->paused && !is_full(s))
+            resume_all(s);
+    }
+}
+
+void server_conn_closed(struct server *s, struct conn *c, bool idle)
 {
     s->count--;
-    if (s->paused && s->count < max_connections(s))
-        resume_all(s);
+    s->idle -= idle;
+    total--;
+    if (c->app != NULL)
+        s->handler->on_disconnect(c);
+    resume_paused();
     if (s->closing && s->count == 0)
         loop_defer(s->loop, &s->closed);
-    if (on_drained != NULL && !any_connection())
+    if (on_drained != NULL && total == 0)
         loop_defer(s->loop, &drained);
 }
 
@@ -183,13 +248,13 @@ void server_log(const struct exchange *x)
 {
     struct loop *loop = x->server->loop;
     char ip[ADDR_IP_SIZE];
-    struct addr remote, local;
+    struct addr remote;
     struct access_entry entry;
 
     x->server->served++;
     if (!access_enabled())
         return;
-    x->codec->peer(x, &remote, &local);
+    conn_peer(x->codec->conn(x), &remote);
     entry = (struct access_entry){
         .remote = str_of(addr_ip(&remote, ip)),
         .method = x->method,

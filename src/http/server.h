@@ -15,13 +15,17 @@ struct conn;
 struct server {
     struct list link; /* of all servers */
     struct loop *loop;
-    struct list listeners, conns;
-    unsigned count; /* of conns */
+    struct list listeners;
+    struct list conns; /* the one that has been idle for longest first */
+    unsigned count;    /* of conns, and of those with nothing under way */
+    unsigned idle;
     struct limits limits;
     const struct handler *handler;
     void *app;       /* the handler's */
     bool closing;    /* server_close was called */
-    bool paused;     /* at max_connections */
+    bool paused;     /* at max_connections, and all are at work */
+    bool tells_connections, tells_refusals; /* to the handler */
+    bool takes_upgrades;                    /* x->upgrade may be set */
     uint64_t served; /* responses completed */
     struct defer closed;
     /* After server_close: the last connection is gone. May free the server. */
@@ -41,8 +45,15 @@ struct listener *server_listen(struct server *s, const struct addr *addr,
  * and calls on_closed in a later turn. */
 void server_close(struct server *s);
 
+/* Closes the connections on which nothing is under way. */
+void server_close_idle(struct server *s);
+
 /* Cuts every connection; on_closed follows where server_close was called. */
 void server_abort(struct server *s);
+
+/* How many connections all servers may have together; 0: nine tenths of the
+ * descriptors. Each may have a limit of its own below that. */
+void server_limit_all(uint64_t most);
 
 /* Closes every server of the process; drained is called in a later turn, when
  * the last connection is gone. */
@@ -51,8 +62,13 @@ void server_drain(struct loop *loop, void (*drained)(void));
 /* Frees s, which must have neither listeners nor connections. */
 void server_free(struct server *s);
 
-/* For a protocol: its connection is gone. */
-void server_conn_closed(struct server *s);
+/* For a protocol: something is under way on a connection, which was idle; and
+ * c, which was busy, is idle now. A new connection is idle. */
+void server_conn_busy(struct server *s);
+void server_conn_idle(struct server *s, struct conn *c);
+
+/* For a protocol: its connection c is gone, which was idle or not. */
+void server_conn_closed(struct server *s, struct conn *c, bool idle);
 
 /* For a codec: the response of x is complete or was cut off; counts it and
  * writes its line of the access log. */

@@ -170,13 +170,12 @@ static void on_stall(struct deadline *d)
         arm_stall(c);
 }
 
-/* Writes what the socket takes. */
-static void flush(struct conn *c)
+void conn_flush(struct conn *c)
 {
     struct iovec iov[CONN_IOV];
     size_t sent;
 
-    while (c->out.size > 0) {
+    while (c->out.size > 0 && !c->dead) {
         int count = buf_iov(&c->out, iov, CONN_IOV);
 
         switch (c->transport->write(c, iov, count, &sent)) {
@@ -202,7 +201,7 @@ static void flush(struct conn *c)
 /* All output has left and no more is to come. */
 static void finished(struct conn *c)
 {
-    if (!c->linger || c->eof) {
+    if (c->linger == 0 || c->eof) {
         conn_close(c);
         return;
     }
@@ -210,7 +209,7 @@ static void finished(struct conn *c)
         return;
     c->lingering = true;
     c->transport->shutdown(c);
-    deadline_in(&c->deadline, CONN_LINGER_SECONDS);
+    deadline_in(&c->deadline, c->linger);
     watch_add(c, EV_READ);
 }
 
@@ -223,7 +222,7 @@ static void conn_turn(struct conn *c)
         if (c->again && !c->finishing)
             conn_feed(c);
         if (!c->dead && c->out.size > 0 && !(c->io.events & EV_WRITE))
-            flush(c);
+            conn_flush(c);
         if (c->dead || c->out.size > 0)
             break;
         if (c->want_drain) {
@@ -255,7 +254,7 @@ static void on_io(struct ev_loop *ev, struct ev_io *io, int events)
     (void)ev;
     c->in_event = true;
     if (events & EV_WRITE)
-        flush(c);
+        conn_flush(c);
     if ((events & EV_READ) && !c->dead)
         on_readable(c);
     c->in_event = false;
@@ -321,11 +320,20 @@ void conn_want_drain(struct conn *c)
     turn_later(c);
 }
 
-void conn_finish(struct conn *c, bool linger)
+void conn_finish(struct conn *c, unsigned linger)
 {
     c->finishing = true;
-    c->linger = c->linger || linger;
+    if (linger > c->linger)
+        c->linger = (uint8_t)linger;
     turn_later(c);
+}
+
+bool conn_has_input(const struct conn *c)
+{
+    char byte;
+
+    return !c->dead &&
+           recv(c->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void conn_close(struct conn *c)
@@ -358,4 +366,12 @@ void conn_peer(const struct conn *c, struct addr *out)
     memcpy(&out->sa, &c->peer, sizeof c->peer);
     if (c->peer.sa.sa_family == AF_INET)
         out->len = sizeof c->peer.in4;
+}
+
+void conn_local(const struct conn *c, struct addr *out)
+{
+    *out = (struct addr){.len = sizeof out->sa};
+    if (c->dead ||
+        getsockname(c->io.fd, (struct sockaddr *)&out->sa, &out->len) < 0)
+        out->len = 0;
 }

@@ -25,7 +25,8 @@ enum {
     CONN_IOV = 64,  /* pieces of one writev */
     CONN_READS = 4, /* reads in a row before others have a turn */
     CONN_LINGER_BYTES = 256 * 1024, /* discarded of what a peer sends after */
-    CONN_LINGER_SECONDS = 5,        /* the answer, and for how long */
+    CONN_LINGER_SECONDS = 5,        /* the answer, and for how long; */
+    CONN_LINGER_IDLE = 1,           /* where nothing was left to answer */
     CONN_MIN_RATE = 100             /* bytes/s that a reading peer must take */
 };
 
@@ -43,6 +44,8 @@ struct protocol {
     void (*on_deadline)(struct conn *c);
     /* The server is closing: end when idle, and after the answers owed. */
     void (*on_shutdown)(struct conn *c);
+    /* Whether nothing is under way on the connection. */
+    bool (*is_idle)(const struct conn *c);
     /* The connection is gone; release c->state. */
     void (*on_close)(struct conn *c);
 };
@@ -55,6 +58,7 @@ struct conn {
     const struct protocol *protocol;
     void *state; /* the protocol's */
     void *owner; /* whoever opened it: a server */
+    void *app;   /* the application's; NULL */
     struct loop *loop;
     struct buf out;
     struct bytes in;
@@ -65,8 +69,9 @@ struct conn {
     double stall_since;
     uint64_t stall_sent; /* bytes sent since stall_since */
     uint32_t lingered;   /* bytes discarded while lingering */
+    uint8_t linger;      /* seconds; see conn_finish */
     bool dead, eof, paused, again, in_event;
-    bool want_drain, finishing, linger, lingering, feeding;
+    bool want_drain, finishing, lingering, feeding;
     union {
         struct sockaddr sa;
         struct sockaddr_in in4;
@@ -99,9 +104,16 @@ void conn_feed(struct conn *c);
 void conn_want_drain(struct conn *c);
 
 /* Closes when all output has left. linger: what the peer still sends is read
- * away for a while, so that a reset does not destroy the answer on its way
- * (RFC 9112 9.6). */
-void conn_finish(struct conn *c, bool linger);
+ * away for so many seconds, so that a reset does not destroy the answer on its
+ * way (RFC 9112 9.6), nor make a request that crosses our end an error. */
+void conn_finish(struct conn *c, unsigned linger);
+
+/* Whether the socket holds bytes that were not read yet. */
+bool conn_has_input(const struct conn *c);
+
+/* Sends what the socket takes now, without waiting for the turn's end. May
+ * close c. */
+void conn_flush(struct conn *c);
 
 /* Closes at once; output is dropped. Safe to call at any time, twice too. */
 void conn_close(struct conn *c);
@@ -111,5 +123,8 @@ void conn_reset(struct conn *c);
 
 /* The peer's address; for a Unix socket its family is all there is. */
 void conn_peer(const struct conn *c, struct addr *out);
+
+/* Our own address; its len is 0 on a dead connection. */
+void conn_local(const struct conn *c, struct addr *out);
 
 #endif

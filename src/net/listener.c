@@ -53,17 +53,14 @@ static void shed(struct listener *l, int why)
     ev_timer_start(l->loop->ev, &l->rest);
 }
 
-static void on_readable(struct ev_loop *ev, struct ev_io *io, int events)
+void listener_accept(struct listener *l)
 {
-    struct listener *l = LIST_ITEM(io, struct listener, io);
     struct addr peer;
     int i, fd;
 
-    (void)ev;
-    (void)events;
     for (i = 0; i < LISTENER_BATCH && !l->paused; i++) {
         peer.len = sizeof peer.sa;
-        fd = accept4(io->fd, (struct sockaddr *)&peer.sa, &peer.len,
+        fd = accept4(l->io.fd, (struct sockaddr *)&peer.sa, &peer.len,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
             l->on_accept(l, fd, &peer);
@@ -73,6 +70,13 @@ static void on_readable(struct ev_loop *ev, struct ev_io *io, int events)
         else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO)
             return;
     }
+}
+
+static void on_readable(struct ev_loop *ev, struct ev_io *io, int events)
+{
+    (void)ev;
+    (void)events;
+    listener_accept(LIST_ITEM(io, struct listener, io));
 }
 
 /* A Unix socket's file outlives its process; bind refuses it for ever. */

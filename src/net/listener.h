@@ -31,6 +31,9 @@ struct listener {
 struct listener *listener_open(struct loop *loop, const struct addr *addr,
                                int backlog, const char **syscall);
 
+/* Accepts what waits in the kernel's queue now, unless l is paused. */
+void listener_accept(struct listener *l);
+
 /* Stops accepting, closes the socket, removes a Unix socket's file, frees l. */
 void listener_close(struct listener *l);
 

@@ -1,0 +1,139 @@
+--- Responses: Node's http.ServerResponse. What sends is in C (l_response); here
+--- are listeners, hooks and the callbacks of write and finish.
+local core = require "luaserve.core"
+local events = require "events"
+local listeners = require "luaserve.listeners"
+local native = require "luaserve.core.server"
+local response = require "luaserve.core.response"
+
+local M = {}
+
+local EventEmitter = events.EventEmitter
+
+-- As bits, in script/context.h.
+local CLOSE, FINISH, DRAIN = 1, 2, 8
+local watched = { close = CLOSE, finish = FINISH, drain = DRAIN }
+local names = { [CLOSE] = "close", [FINISH] = "finish", [DRAIN] = "drain" }
+
+---@class ServerResponse: EventEmitter emits finish, close, drain
+---@field statusCode integer
+---@field statusMessage string? nil: the usual one
+---@field headersSent boolean
+---@field writableEnded boolean finish was called
+---@field writableFinished boolean all was handed to the kernel, where "finish" is listened to
+local Response = events.inherit(response.methods)
+Response.headersSent = false
+Response.writableEnded = false
+Response.writableFinished = false
+Response.statusCode = 200
+
+--- It is over already: a listener that comes late is told all the same, unless it
+--- is told with the others.
+local function tell_late(self, event, fn, was_told)
+  if not was_told and rawget(self, "_told_" .. event) then return end
+  if event == "finish" and not self.writableEnded then return end
+  return fn()
+end
+
+listeners.observe(Response, function(self, event, fn)
+  local bit = watched[event]
+  if bit and not native.watch(self, bit) and bit ~= DRAIN then
+    core.defer(tell_late, self, event, fn, rawget(self, "_told_" .. event))
+  end
+end)
+
+-- ---- hooks
+
+local committing = { "write", "finish", "end", "flushHeaders" }
+
+--- Runs the hooks, once, before whatever commits the head goes on.
+local function run_hooks(res)
+  local hooks = rawget(res, "_hooks")
+  if not hooks then return end
+  rawset(res, "_hooks", nil)
+  for _, name in ipairs(committing) do rawset(res, name, nil) end
+  for _, hook in ipairs(hooks) do hook(res) end
+end
+
+local wrappers = {}
+for _, name in ipairs(committing) do
+  wrappers[name] = function(res, ...)
+    run_hooks(res)
+    return Response[name](res, ...)
+  end
+end
+
+--- Calls fn(res) once, before the head leaves, in the coroutine that commits it;
+--- it may set headers and wait.
+---@param fn fun(res: ServerResponse)
+---@return self
+function Response:onHead(fn)
+  if type(fn) ~= "function" then error("onHead needs a function", 2) end
+  if self.headersSent then error("Cannot set headers after they are sent to the client", 2) end
+  local hooks = rawget(self, "_hooks")
+  if not hooks then
+    hooks = {}
+    rawset(self, "_hooks", hooks)
+    for name, wrapper in pairs(wrappers) do rawset(self, name, wrapper) end
+  end
+  hooks[#hooks + 1] = fn
+  return self
+end
+
+--- Calls fn(res) once when the response is over, complete or cut off.
+---@param fn fun(res: ServerResponse)
+---@return self
+function Response:onFinish(fn)
+  if type(fn) ~= "function" then error("onFinish needs a function", 2) end
+  local done = false
+  local function run()
+    if done then return end
+    done = true
+    return fn(self)
+  end
+  self:once("finish", run)
+  return self:once("close", run)
+end
+
+-- ---- callbacks and events
+
+--- Calls fn() when event has happened, or fn(err) when it cannot any more: what
+--- the callbacks of write and finish are.
+local function notify(res, event, fn)
+  local done = false
+  local function settle(err)
+    if done then return end
+    done = true
+    return fn(err)
+  end
+  Response.once(res, event, function() return settle() end)
+  Response.once(res, "close", function()
+    return settle(core.error("the client is gone", "ERR_STREAM_PREMATURE_CLOSE"))
+  end)
+end
+
+--- Tells the response of an event of its exchange.
+---@param res ServerResponse
+---@param event integer a bit of script/context.h
+function M.tell(res, event)
+  local name = names[event]
+  if not name then return end
+  response.refresh(res)
+  if event == FINISH then rawset(res, "writableFinished", true) end
+  if event ~= DRAIN then rawset(res, "_told_" .. name, true) end
+  EventEmitter.emit(res, name)
+end
+
+--- The metatable of a response of which these fields have become true.
+local function later(...)
+  local class = setmetatable({}, { __index = Response })
+  for _, field in ipairs { ... } do class[field] = true end
+  return { __index = class, __metatable = false, __name = "ServerResponse" }
+end
+
+response.setup(notify, later("headersSent"), later("headersSent", "writableEnded"))
+
+M.meta = { __index = Response, __metatable = false, __name = "ServerResponse" }
+M.ServerResponse = Response
+
+return M
