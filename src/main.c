@@ -20,7 +20,7 @@ static int version(void)
 int main(int argc, char **argv)
 {
     static char binary[4096];
-    struct options options;
+    static struct options options;
     char error[OPTIONS_ERROR_SIZE];
     ssize_t n = readlink("/proc/self/exe", binary, sizeof binary - 1);
 

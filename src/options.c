@@ -225,31 +225,34 @@ static enum options_result set_help(struct parser *p, const char *value)
     return OPTIONS_HELP;
 }
 
-static enum options_result set(struct parser *p, const struct usage_row *row,
-                               const char *value)
+/* For a row that takes no argument; --help alone may have one (or NULL). */
+static enum options_result
+set_flag(struct parser *p, const struct usage_row *row, const char *value)
+{
+    if (row->kind == USAGE_HELP)
+        return set_help(p, value);
+    if (row->kind == USAGE_VERSION)
+        return OPTIONS_VERSION;
+    *(bool *)((char *)p->options + row->at) = true;
+    return OPTIONS_RUN;
+}
+
+static enum options_result
+set_value(struct parser *p, const struct usage_row *row, const char *value)
 {
     switch (row->kind) {
-    case USAGE_FLAG:
-        *(bool *)((char *)p->options + row->at) = true;
-        return OPTIONS_RUN;
-    case USAGE_TEXT:
-    case USAGE_CODE:
-        return set_text(p, row, value);
-    case USAGE_SIZE:
-    case USAGE_COUNT:
-    case USAGE_SECONDS:
-        return set_number(p, row, value);
     case USAGE_LISTEN:
         return add_listen(p, value);
     case USAGE_LOG_LEVEL:
     case USAGE_LOG_FORMAT:
         return set_choice(p, row, value);
-    case USAGE_HELP:
-        return set_help(p, value);
-    case USAGE_VERSION:
-        break;
+    case USAGE_SIZE:
+    case USAGE_COUNT:
+    case USAGE_SECONDS:
+        return set_number(p, row, value);
+    default:
+        return set_text(p, row, value);
     }
-    return OPTIONS_VERSION;
 }
 
 /* Sets row to the next argument. One that begins with two dashes is more
@@ -263,7 +266,7 @@ static enum options_result set_next(struct parser *p,
         return fail(p, "--%s needs a value, as in --%s %s", row->name,
                     row->name, row->example);
     p->at++;
-    return set(p, row, value);
+    return set_value(p, row, value);
 }
 
 /* name, name=value, or name with its value in the next argument. */
@@ -278,10 +281,12 @@ static enum options_result parse_long(struct parser *p, const char *text)
     if (row == NULL)
         return fail_unknown(p, "--", name);
     if (text[n] == '\0')
-        return row->argument ? set_next(p, row) : set(p, row, NULL);
-    if (row->argument == NULL && row->kind != USAGE_HELP)
+        return row->argument ? set_next(p, row) : set_flag(p, row, NULL);
+    if (row->argument != NULL)
+        return set_value(p, row, text + n + 1);
+    if (row->kind != USAGE_HELP)
         return fail(p, "--%s takes no value; write --%s alone", name, name);
-    return set(p, row, text + n + 1);
+    return set_flag(p, row, text + n + 1);
 }
 
 /* Letters behind one dash; the first that takes a value takes the rest. */
@@ -298,8 +303,8 @@ static enum options_result parse_letters(struct parser *p, const char *text)
             return fail_unknown(p, "-", letter);
         }
         if (row->argument)
-            return text[1] ? set(p, row, text + 1) : set_next(p, row);
-        result = set(p, row, NULL);
+            return text[1] ? set_value(p, row, text + 1) : set_next(p, row);
+        result = set_flag(p, row, NULL);
     }
     return result;
 }

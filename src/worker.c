@@ -21,14 +21,31 @@
 
 static const struct options *options;
 static struct loop *loop;
+static struct work *work;
 static struct ev_timer drain_timer;
-static struct ev_prepare flush;
+static struct ev_prepare flush, jobs;
 
 /* ---- stopping */
 
+static void on_turn(struct ev_loop *ev, struct ev_prepare *watcher, int events)
+{
+    (void)ev;
+    (void)watcher;
+    (void)events;
+    if (work_out(work) == 0)
+        loop_stop(loop);
+}
+
+/* Every request has been answered; what writes a file may still do so. */
 static void on_drained(void)
 {
-    loop_stop(loop);
+    if (work_out(work) == 0) {
+        loop_stop(loop);
+        return;
+    }
+    ev_prepare_init(&jobs, on_turn);
+    ev_prepare_start(loop->ev, &jobs);
+    ev_unref(loop->ev);
 }
 
 static void on_drain_timeout(struct ev_loop *ev, struct ev_timer *timer,
@@ -37,7 +54,7 @@ static void on_drain_timeout(struct ev_loop *ev, struct ev_timer *timer,
     (void)ev;
     (void)timer;
     (void)events;
-    log_warn("requests were still at work after --drain-timeout; ending");
+    log_warn("something was still at work after --drain-timeout; ending");
     loop_stop(loop);
 }
 
@@ -98,9 +115,15 @@ static void watch_signals(void)
 
 /* ---- starting */
 
-static int fail(const char *what, const char *why)
+static int fail(const char *line)
 {
-    fprintf(stderr, "luaserve: %s%s%s\n", what, *why ? ": " : "", why);
+    fprintf(stderr, "luaserve: %s\n", line);
+    return -1;
+}
+
+static int fail_open(const char *option, const char *path)
+{
+    fprintf(stderr, "luaserve: --%s %s: %s\n", option, path, strerror(errno));
     return -1;
 }
 
@@ -116,11 +139,11 @@ static int open_logs(void)
 {
     log_set_level(options->log_level);
     if (options->log != NULL && log_open(options->log) < 0)
-        return fail(options->log, strerror(errno));
+        return fail_open("log", options->log);
     if (options->access_log == NULL)
         return 0;
     if (access_open(options->access_log, options->log_format) < 0)
-        return fail(options->access_log, strerror(errno));
+        return fail_open("access-log", options->access_log);
     ev_prepare_init(&flush, on_flush);
     ev_prepare_start(loop->ev, &flush);
     ev_unref(loop->ev);
@@ -171,13 +194,20 @@ static void configure(const char *binary)
     s->binary = binary;
 }
 
+static void remove_pidfile(void)
+{
+    pidfile_remove(options->pid_file);
+}
+
 static int settle_process(void)
 {
     char error[OPTIONS_ERROR_SIZE];
 
-    if (options->pid_file != NULL &&
-        pidfile_write(options->pid_file, error, sizeof error) < 0)
-        return fail(error, "");
+    if (options->pid_file == NULL)
+        return 0;
+    if (pidfile_write(options->pid_file, error, sizeof error) < 0)
+        return fail(error);
+    (void)at_quick_exit(remove_pidfile); /* process.exit */
     return 0;
 }
 
@@ -189,7 +219,7 @@ static int drop_privileges(void)
     if (options->user == NULL && options->group == NULL)
         return 0;
     if (privilege_drop(options->user, options->group, error, sizeof error) < 0)
-        return fail(error, "");
+        return fail(error);
     return 0;
 }
 
@@ -199,14 +229,19 @@ static void run(const struct script_source *source)
     if (drop_privileges() < 0)
         script_exit(1);
     loop_run(loop);
+    l_process_emit_exit();
 }
 
-static void close_all(struct work *work)
+static void close_all(void)
 {
-    if (options->pid_file != NULL)
-        pidfile_remove(options->pid_file);
-    fflush(stdout);
     access_close();
+    if (work_out(work) > 0) { /* a thread may be stuck: nobody waits for it */
+        fflush(NULL);
+        quick_exit(script_state.exit_code);
+    }
+    if (options->pid_file != NULL)
+        remove_pidfile();
+    fflush(stdout);
     budget_close();
     work_free(work);
     script_close();
@@ -216,7 +251,6 @@ int worker_run(const struct options *o, const char *binary)
 {
     struct script_source source = {
         .path = o->script, .text = o->code, .argv = o->argv, .argc = o->argc};
-    struct work *work;
 
     options = o;
     loop = loop_new();
@@ -234,6 +268,6 @@ int worker_run(const struct options *o, const char *binary)
     if (budget_open(o->cpu_budget) < 0)
         log_warn("no CPU budget: %s", strerror(errno));
     run(&source);
-    close_all(work);
+    close_all();
     return script_state.exit_code;
 }
