@@ -1,0 +1,191 @@
+-- Every file of examples/ is started and asked, as a reader would.
+local helper = require("spec.helper")
+local lfs = require("lfs")
+local cjson = require("cjson")
+
+local tested = {}
+
+-- Starts examples/NAME.lua on a free port, for the specs of the block around it.
+local function serve(name, opts)
+  opts = opts or {}
+  opts.env = { PORT = 0 }
+  return helper.serve("examples/" .. name .. ".lua", opts)
+end
+
+local function example(name, body)
+  tested[name] = true
+  describe("examples/" .. name .. ".lua", body)
+end
+
+local function json(server, method, path, value)
+  local response = helper.request(server, { method = method, path = path,
+    body = value and cjson.encode(value), headers = value and { ["Content-Type"] = "application/json" } })
+  return response.status, response.body ~= "" and cjson.decode(response.body) or nil
+end
+
+example("hello", function()
+  it("says hello to everybody", function()
+    local server = serve("hello", { ready = "http://" })
+    server.port = tonumber(server:stdout():match("^http://127%.0%.0%.1:(%d+)"))
+    local response = helper.get(server, "/any")
+    assert.equal("Hello, World!\n", response.body)
+    assert.equal("text/plain; charset=utf-8", response.headers["content-type"])
+    assert.equal(0, (server:stop()))
+  end)
+end)
+
+example("page", function()
+  it("sends the file in both forms, and nothing else", function()
+    local server = serve("page")
+    local file = helper.read_file("examples/index.html")
+    for _, path in ipairs({ "/", "/callback" }) do
+      local response = helper.get(server, path)
+      assert.equal(file, response.body)
+      assert.equal("text/html; charset=utf-8", response.headers["content-type"])
+    end
+    assert.equal(404, helper.get(server, "/index.html").status)
+  end)
+
+  it("answers 500 where the file is missing, and goes on", function()
+    local folder = helper.tmpdir()
+    helper.write_file(folder .. "/page.lua", helper.read_file("examples/page.lua"))
+    local server = helper.serve(folder .. "/page.lua", { env = { PORT = 0 } })
+    for _ = 1, 2 do
+      assert.equal(500, helper.get(server, "/").status)
+      assert.equal(500, helper.get(server, "/callback").status)
+    end
+    assert.matches("GET /callback: ENOENT: no such file or directory, open '[^\n]+/index%.html'", server:stderr())
+  end)
+end)
+
+example("two-servers", function()
+  it("counts on one port and shows the counts on the other", function()
+    local server = serve("two-servers", { ports = 2 })
+    local site = tonumber(server:stdout():match("site:%s+listening on http://127%.0%.0%.1:(%d+)"))
+    local statistics = tonumber(server:stdout():match("statistics:%s+listening on http://127%.0%.0%.1:(%d+)"))
+    helper.get(site, "/a")
+    assert.equal("You are visitor 2 of /a\n", helper.get(site, "/a").body)
+    local _, shown = json(statistics, "GET", "/")
+    assert.same({ ["/a"] = 2 }, shown.visits)
+    assert.is_number(shown.uptime)
+  end)
+end)
+
+example("echo", function()
+  it("sends back a body of any kind", function()
+    local server = serve("echo")
+    local text = ("0123456789abcdef"):rep(65536)
+    local response = helper.request(server, { method = "PUT", body = text, headers = { ["Content-Type"] = "x/y" } })
+    assert.equal(text, response.body)
+    assert.equal("x/y", response.headers["content-type"])
+    assert.equal("ab", helper.request(server, { method = "POST", body = { "a", "b" } }).body)
+    assert.equal("", helper.get(server, "/").body)
+  end)
+
+  it("answers while the body is still coming in", function()
+    local server = serve("echo")
+    local conn = helper.connect(server)
+    conn:send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+    assert.matches("\r\n\r\n3\r\none\r\n$", conn:read_until("one\r\n"))
+    conn:send("3\r\ntwo\r\n0\r\n\r\n")
+    assert.equal("3\r\ntwo\r\n0\r\n\r\n", conn:read_until("0\r\n\r\n"))
+  end)
+end)
+
+example("rest", function()
+  local server
+
+  setup(function()
+    server = serve("rest")
+  end)
+
+  it("creates, shows, changes, lists and deletes notes", function()
+    assert.same({ 200, {} }, { json(server, "GET", "/notes") })
+    assert.equal("[]", helper.get(server, "/notes").body)
+    assert.same({ 201, { id = 1, text = "tea" } }, { json(server, "POST", "/notes", { text = "tea" }) })
+    assert.same({ 201, { id = 2, text = "milk" } }, { json(server, "POST", "/notes", { text = "milk" }) })
+    assert.same({ 200, { id = 1, text = "tea" } }, { json(server, "GET", "/notes/1") })
+    assert.same({ 200, { id = 1, text = "coffee" } }, { json(server, "PUT", "/notes/1", { text = "coffee" }) })
+    assert.same({ 204 }, { json(server, "DELETE", "/notes/2") })
+    assert.same({ 200, { { id = 1, text = "coffee" } } }, { json(server, "GET", "/notes") })
+  end)
+
+  it("refuses what it cannot do", function()
+    for _, path in ipairs({ "/", "/notes/99", "/notes/x", "/notes/../notes/x" }) do
+      assert.equal(404, (json(server, "GET", path)))
+    end
+    assert.equal(404, (json(server, "PUT", "/notes/99", { text = "x" })))
+    assert.equal(405, (json(server, "DELETE", "/notes")))
+    for _, body in ipairs({ "", "{", "[]", "1", '{"text": 1}', "null" }) do
+      assert.equal(400, helper.request(server, { method = "POST", path = "/notes", body = body }).status)
+    end
+  end)
+
+  it("cuts off a body that is too long", function()
+    local conn = helper.connect(server)
+    conn:send("POST /notes HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" .. ("x"):rep(20000))
+    assert.is_true(conn:closed())
+    assert.equal(200, helper.get(server, "/notes").status)
+  end)
+end)
+
+example("login", function()
+  local server
+
+  setup(function()
+    server = serve("login")
+  end)
+
+  local function log_in(name, password)
+    return helper.request(server, { method = "POST", path = "/login",
+      headers = { ["Content-Type"] = "application/x-www-form-urlencoded" },
+      body = "name=" .. name .. "&password=" .. password })
+  end
+
+  it("shows the form to strangers, whatever cookie they send", function()
+    for _, cookie in ipairs({ "a=b", "sid=", "sid=unknown", "sid=../x; sid=y", ";;=;", "sid" }) do
+      local response = helper.get(server, "/", { Cookie = cookie })
+      assert.equal(200, response.status)
+      assert.matches("<h1>Log in</h1>", response.body)
+    end
+    assert.matches("<h1>Log in</h1>", helper.get(server, "/").body)
+  end)
+
+  it("knows who has logged in, until the log-out", function()
+    local response = log_in("kim", "swordfish")
+    assert.equal(303, response.status)
+    assert.equal("/", response.headers.location)
+    local cookie, rest = response.headers["set-cookie"]:match("^(sid=[^;]+)(.*)$")
+    assert.equal("; Max-Age=3600; Path=/; HttpOnly; SameSite=Lax", rest)
+    response = helper.get(server, "/", { Cookie = "other=1; " .. cookie })
+    assert.matches("Hello, kim!", response.body)
+    assert.equal("text/html; charset=utf-8", response.headers["content-type"])
+    response = helper.request(server, { method = "POST", path = "/logout", body = "", headers = { Cookie = cookie } })
+    assert.equal(303, response.status)
+    assert.matches("^sid=; Max%-Age=0; ", response.headers["set-cookie"])
+    assert.matches("<h1>Log in</h1>", helper.get(server, "/", { Cookie = cookie }).body)
+  end)
+
+  it("lets nobody in without the right password", function()
+    assert.equal(401, log_in("kim", "wrong").status)
+    assert.equal(401, log_in("nobody", "").status)
+    assert.equal(401, helper.request(server, { method = "POST", path = "/login", body = "" }).status)
+    assert.equal(401, helper.request(server, { method = "POST", path = "/login", body = "name=x&name=y" }).status)
+    assert.equal(415, helper.request(server, { method = "POST", path = "/login", body = "{}",
+      headers = { ["Content-Type"] = "application/json" } }).status)
+    assert.equal(404, helper.get(server, "/else").status)
+  end)
+end)
+
+describe("every example", function()
+  for file in lfs.dir("examples") do
+    local name = file:match("^(.+)%.lua$")
+    if name then
+      it("has a spec and less than 60 lines: " .. file, function()
+        assert.is_true(tested[name])
+        local _, lines = helper.read_file("examples/" .. file):gsub("\n", "")
+        assert.is_true(lines < 60, lines .. " lines")
+      end)
+    end
+  end
+end)
