@@ -28,6 +28,7 @@ DEPS = $(filter gcc clang,$(CC)) libc6-dev make pkg-config libev-dev libssl-dev 
 DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-cjson curl
 DEPS_LINT = lua-check clang-format clang-tidy
 DEPS_BENCH = wrk
+DEPS_FUZZ = clang libclang-rt-14-dev
 
 BUILD := build/$(LUA)$(if $(SAN),-san)
 BIN := $(BUILD)/luaserve
@@ -166,7 +167,8 @@ $(BUILD)/spec/%: spec/%.c $(BUILD)/luaserve.a
 		$(LUA_LIBS) $(LIBS)
 programs: $(BIN) $(TEST_PROGRAMS)
 
--include $(OBJ:.o=.d) $(BUILD)/embed.d $(TEST_PROGRAMS:=.d)
+-include $(OBJ:.o=.d) $(BUILD)/embed.d $(TEST_PROGRAMS:=.d) \
+	$(wildcard $(BUILD)/spec/fuzz/*.d)
 
 # ---- Running ----
 
@@ -189,6 +191,22 @@ bench: deps-bench
 	@$(MAKE) all
 	@$(TOLD) spec/bench/run
 
+## make fuzz         run each fuzzer of spec/fuzz for FUZZ_SECONDS (60) from what
+##                   is kept for it; FUZZERS="h1 json" runs these
+FUZZERS = $(sort $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c)))
+FUZZ_SECONDS = 60
+FUZZ_BUILD = build/$(LUA)-fuzz
+fuzz: deps-fuzz
+	@$(MAKE) CC=clang SAN=1 BUILD=$(FUZZ_BUILD) \
+		CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link' \
+		$(FUZZERS:%=$(FUZZ_BUILD)/spec/fuzz/%)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) spec/fuzz/run $(FUZZ_BUILD)/spec/fuzz $(FUZZERS)
+$(BUILD)/spec/fuzz/%: spec/fuzz/%_fuzz.c $(BUILD)/luaserve.a
+	@echo "  CC    $<"
+	@mkdir -p $(@D)
+	@$(COMPILE) $(WARN) -MF $@.d -o $@ $< $(BUILD)/luaserve.a -fsanitize=fuzzer \
+		$(LINK_FLAGS) $(LUA_LIBS) $(LIBS)
+
 ## make lint         check the style and the likely mistakes of C and Lua
 C_FILES = $(wildcard src/*.[ch] src/*/*.[ch] spec/c/*.[ch])
 lint: deps-lint
@@ -205,7 +223,7 @@ format: deps-lint
 	@clang-format -i $(C_FILES)
 
 ## make deps         install the Debian packages that a build needs; also
-##                   deps-test, deps-lint, deps-bench
+##                   deps-test, deps-lint, deps-bench, deps-fuzz
 deps:
 	@.ci/deps install $(DEPS)
 	@$(if $(LLHTTP),test -e $(LLHTTP) || .ci/deps unpack node-llhttp build/llhttp)
@@ -215,6 +233,8 @@ deps-lint: deps
 	@.ci/deps install $(DEPS_LINT)
 deps-bench: deps
 	@.ci/deps install $(DEPS_BENCH)
+deps-fuzz: deps
+	@.ci/deps install $(DEPS_FUZZ)
 
 # ---- Installing ----
 
@@ -239,5 +259,5 @@ distclean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all programs run test bench lint format deps deps-test deps-lint \
-	deps-bench install uninstall clean distclean help FORCE
+.PHONY: all programs run test bench fuzz lint format deps deps-test deps-lint \
+	deps-bench deps-fuzz install uninstall clean distclean help FORCE
