@@ -109,6 +109,13 @@ for _, name in ipairs(core.modules()) do
   if not name:find("^luaserve%.boot$") then builtin[name] = true end
 end
 
+--- The built-in module that name means, or nil: "luaserve.http" is "http", too.
+local function builtin_name(name)
+  if builtin[name] then return name end
+  local inner = name == "cjson" and "json" or name:match("^luaserve%.(.+)$")
+  return inner and builtin[inner] and inner or nil
+end
+
 local function search_path(name, path, tried)
   local file = name:gsub("%.", "/")
   for template in path:gmatch("[^;]+") do
@@ -132,7 +139,9 @@ local function load_c(name, tried)
 end
 
 local function find_loader(name)
-  if builtin[name] then return core.module(name), ":builtin:" end
+  local own = builtin_name(name)
+  if own == name then return core.module(name), ":builtin:" end
+  if own then return function() return (require(own)) end, ":builtin:" end
   if package.preload[name] then return package.preload[name], ":preload:" end
   local tried = {}
   local path = search_path(name, package.path, tried)
@@ -291,7 +300,7 @@ local check_text
 
 --- Whether the module is there, and, where it is a file of Lua, good.
 local function check_module(name, where, seen)
-  if seen[name] or package.loaded[name] or package.preload[name] or core.module(name) then return true end
+  if seen[name] or package.loaded[name] or package.preload[name] or builtin_name(name) then return true end
   seen[name] = true
   local path = search_path(name, package.path, {})
   if not path then

@@ -1,8 +1,8 @@
 --- Node's `url`: the URL Standard's URL and URLSearchParams, and the older parse, format and resolve.
 
-local class = require "url.class"
-local legacy = require "url.legacy"
-local params = require "url.params"
+local class = require "luaserve.url.class"
+local legacy = require "luaserve.url.legacy"
+local params = require "luaserve.url.params"
 
 local M = {}
 

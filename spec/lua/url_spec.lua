@@ -1,7 +1,7 @@
 -- Node's url: the older functions, then the classes of the URL Standard. What is expected was taken from
 -- Node 20.
 
-package.path = "lua/node/?.lua;" .. package.path
+package.path = "lua/?.lua;lua/node/?.lua;" .. package.path
 
 local url = require "url"
 

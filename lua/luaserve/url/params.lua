@@ -3,7 +3,7 @@
 -- A URL looks at `dirty` to see that its parameters were changed, when it is next asked for something.
 
 local querystring = require "querystring"
-local percent = require "url.percent"
+local percent = require "luaserve.url.percent"
 
 local gmatch, gsub, concat = string.gmatch, string.gsub, table.concat
 local text_of = percent.text_of

@@ -3,11 +3,11 @@
 -- They take relative references too, and keep what the class URL would refuse or rewrite. Fields that a
 -- URL does not have are nil.
 
-local class = require "url.class"
-local host = require "url.host"
-local percent = require "url.percent"
+local class = require "luaserve.url.class"
+local host = require "luaserve.url.host"
+local percent = require "luaserve.url.percent"
 local querystring = require "querystring"
-local records = require "url.record"
+local records = require "luaserve.url.record"
 
 local byte, find, gsub, lower, match, sub = string.byte, string.find, string.gsub, string.lower,
   string.match, string.sub

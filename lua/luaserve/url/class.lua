@@ -1,9 +1,9 @@
 --- The class URL (URL Standard 6.1). Its fields are computed from the parser's record when they are read,
 -- and change that record when they are set, as the standard says: what cannot be set is left as it was.
 
-local params = require "url.params"
-local percent = require "url.percent"
-local records = require "url.record"
+local params = require "luaserve.url.params"
+local percent = require "luaserve.url.percent"
+local records = require "luaserve.url.record"
 
 local format, gsub, lower, match = string.format, string.gsub, string.lower, string.match
 local encode, without_breaks, SPECIAL = percent.encode, percent.without_breaks, records.SPECIAL

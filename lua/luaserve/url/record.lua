@@ -4,8 +4,8 @@
 -- it accepts, refuses and prints the same. A record has scheme, username, password, host, port, query,
 -- fragment, and either path, a list of segments, or opaque, the path of such as "mailto:".
 
-local host = require "url.host"
-local percent = require "url.percent"
+local host = require "luaserve.url.host"
+local percent = require "luaserve.url.percent"
 
 local byte, find, format, gsub, lower, match, sub = string.byte, string.find, string.format,
   string.gsub, string.lower, string.match, string.sub

@@ -5,7 +5,7 @@
 -- "xn--" are not decoded to check them.
 
 local querystring = require "querystring"
-local percent = require "url.percent"
+local percent = require "luaserve.url.percent"
 
 local byte, char, find, format, gmatch, gsub, lower, match, sub = string.byte, string.char, string.find,
   string.format, string.gmatch, string.gsub, string.lower, string.match, string.sub
