@@ -25,16 +25,16 @@ local FILES = {
   ["lua/node/querystring.lua"] = { M = "querystring." },
   ["lua/node/timers.lua"] = { M = "timers.", Immediate = "timer:" },
   ["lua/node/url.lua"] = { M = "url." },
-  ["lua/node/url/class.lua"] = { M = false, Methods = "address:", setters = false },
-  ["lua/node/url/legacy.lua"] = { M = "url." },
-  ["lua/node/url/params.lua"] = { M = false, Params = "params:" },
+  ["lua/luaserve/url/class.lua"] = { M = false, Methods = "address:", setters = false },
+  ["lua/luaserve/url/legacy.lua"] = { M = "url." },
+  ["lua/luaserve/url/params.lua"] = { M = false, Params = "params:" },
 }
 
 -- Lua files that scripts cannot, or should not, require; they have no reference.
 local INTERNAL = {
   ["lua/luaserve/boot.lua"] = true, ["lua/luaserve/file_stream.lua"] = true, ["lua/luaserve/inspect.lua"] = true,
   ["lua/luaserve/listen.lua"] = true, ["lua/luaserve/listeners.lua"] = true,
-  ["lua/node/url/host.lua"] = true, ["lua/node/url/percent.lua"] = true, ["lua/node/url/record.lua"] = true,
+  ["lua/luaserve/url/host.lua"] = true, ["lua/luaserve/url/percent.lua"] = true, ["lua/luaserve/url/record.lua"] = true,
 }
 
 -- The methods that C gives to req and res, by the file with their table.
