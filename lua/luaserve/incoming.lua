@@ -15,7 +15,7 @@ local EventEmitter = events.EventEmitter
 
 -- As bits, in script/context.h.
 local CLOSE, ABORTED = 1, 4
-local watched = { close = CLOSE, aborted = ABORTED, error = ABORTED }
+local watched = { close = CLOSE + ABORTED, aborted = ABORTED, error = ABORTED }
 
 ---@class IncomingMessage: EventEmitter emits data, end, aborted, error, close
 ---@field method string
@@ -34,7 +34,6 @@ local watched = { close = CLOSE, aborted = ABORTED, error = ABORTED }
 ---@field ip string of the client
 ---@field id string that no other request has
 local Request = events.inherit(request.methods)
-Request.aborted = false
 Request.readableEnded = false
 
 local function start_if_complete(self)
@@ -141,10 +140,9 @@ end
 --- The client went away before the answer was complete.
 local function abort(req)
   if rawget(req, "readableEnded") then return end -- as in Node: then only "close"
-  rawset(req, "aborted", true)
-  EventEmitter.emit(req, "aborted")
+  events.tell(req, "aborted")
   if EventEmitter.listenerCount(req, "error") > 0 then
-    EventEmitter.emit(req, "error", core.error("aborted", "ECONNRESET"))
+    events.tell(req, "error", core.error("aborted", "ECONNRESET"))
   end
 end
 
@@ -156,7 +154,7 @@ function M.tell(req, event)
     abort(req)
   elseif event == CLOSE then
     readable.stop(req)
-    EventEmitter.emit(req, "close")
+    events.tell(req, "close")
   end
 end
 

@@ -8,8 +8,6 @@ local response = require "luaserve.core.response"
 
 local M = {}
 
-local EventEmitter = events.EventEmitter
-
 -- As bits, in script/context.h.
 local CLOSE, FINISH, DRAIN = 1, 2, 8
 local watched = { close = CLOSE, finish = FINISH, drain = DRAIN }
@@ -97,19 +95,39 @@ end
 
 -- ---- callbacks and events
 
+local bits = { finish = FINISH, drain = DRAIN }
+
+local function gone()
+  return core.error("the client is gone", "ERR_STREAM_PREMATURE_CLOSE")
+end
+
 --- Calls fn() when event has happened, or fn(err) when it cannot any more: what
---- the callbacks of write and finish are.
-local function notify(res, event, fn)
-  local done = false
-  local function settle(err)
-    if done then return end
-    done = true
-    return fn(err)
+--- the callbacks of write and finish are. self is a response, or a socket.
+local function notify(self, event, fn)
+  if not native.watch(self, CLOSE + FINISH + DRAIN) then return core.defer(fn, gone()) end
+  local waiting = rawget(self, "_callbacks")
+  if not waiting then
+    waiting = {}
+    rawset(self, "_callbacks", waiting)
   end
-  Response.once(res, event, function() return settle() end)
-  Response.once(res, "close", function()
-    return settle(core.error("the client is gone", "ERR_STREAM_PREMATURE_CLOSE"))
-  end)
+  waiting[#waiting + 1] = { bit = bits[event], fn = fn }
+end
+
+--- Calls the callbacks that wait for event: all that are left, at the end.
+---@param self ServerResponse|Socket
+---@param event integer a bit of script/context.h
+function M.call_back(self, event)
+  local waiting = rawget(self, "_callbacks")
+  if not waiting then return end
+  local rest = {}
+  rawset(self, "_callbacks", rest)
+  for _, callback in ipairs(waiting) do
+    if event == DRAIN and callback.bit ~= DRAIN then
+      rest[#rest + 1] = callback
+    else
+      core.spawn(core.contextOf(self), callback.fn, event == CLOSE and gone() or nil)
+    end
+  end
 end
 
 --- Tells the response of an event of its exchange.
@@ -119,9 +137,10 @@ function M.tell(res, event)
   local name = names[event]
   if not name then return end
   response.refresh(res)
+  M.call_back(res, event)
   if event == FINISH then rawset(res, "writableFinished", true) end
   if event ~= DRAIN then rawset(res, "_told_" .. name, true) end
-  EventEmitter.emit(res, name)
+  events.tell(res, name)
 end
 
 --- The metatable of a response of which these fields have become true.

@@ -13,8 +13,6 @@ local socket = require "luaserve.core.socket"
 
 local M = {}
 
-local EventEmitter = events.EventEmitter
-
 -- As bits, in script/context.h.
 local ABORTED, DRAIN = 4, 8
 
@@ -118,9 +116,9 @@ end
 ---@param event integer a bit of script/context.h
 function M.tell(self, event)
   if event == DRAIN then
-    EventEmitter.emit(self, "drain")
+    events.tell(self, "drain")
   elseif event == ABORTED and not self.destroyed and self:listenerCount("error") > 0 then
-    EventEmitter.emit(self, "error", core.error("aborted", "ECONNRESET"))
+    events.tell(self, "error", core.error("aborted", "ECONNRESET"))
   end
 end
 
@@ -128,7 +126,7 @@ local function closed(self)
   rawset(self, "writable", false)
   rawset(self, "destroyed", true)
   readable.stop(self)
-  EventEmitter.emit(self, "close")
+  events.tell(self, "close")
 end
 
 socket.setup({ __index = Socket, __metatable = false, __name = "Socket" }, closed)

@@ -28,7 +28,10 @@ local EventEmitter = events.EventEmitter
 
 local function tell(res, event)
   local raw = rawget(res, "_socket")
-  if raw then socket.tell(raw, event) end
+  if raw then
+    outgoing.call_back(raw, event)
+    socket.tell(raw, event)
+  end
   incoming.tell(native.req(res), event)
   outgoing.tell(res, event)
 end
@@ -37,11 +40,13 @@ native.setup(incoming.meta, outgoing.meta, tell)
 
 -- ---- returned answers
 
+local array_meta = getmetatable(json.array({}))
+
 local function is_answer(value)
   if type(value) == "string" then return true end
   if type(value) ~= "table" then return false end
   local meta = getmetatable(value)
-  return meta == nil or json.isArray(value)
+  return meta == nil or meta == array_meta
 end
 
 local function send(res, status, body)
@@ -148,7 +153,7 @@ end
 local special = {}
 
 special[CONNECTION] = function(server, conn)
-  EventEmitter.emit(server, "connection", socket_of(conn))
+  events.tell(server, "connection", socket_of(conn))
 end
 
 special[REFUSAL] = function(server, x, status)
@@ -240,7 +245,7 @@ local function started(server, target, address, err)
   if rawget(server, "_target") ~= target then return end
   if address then
     rawset(server, "listening", true)
-    return server:emit("listening")
+    return events.tell(server, "listening")
   end
   rawset(server, "_target", nil)
   if server:listenerCount("error") > 0 then return server:emit("error", err) end
@@ -295,7 +300,7 @@ function Server:close(callback)
   rawset(self, "_closing", true)
   local function closed()
     rawset(self, "_closing", nil)
-    self:emit("close")
+    events.tell(self, "close")
   end
   if not self._handle:close(closed) then core.defer(closed) end
   return self

@@ -273,6 +273,8 @@ static void app_choose(struct app_request *r)
     headers_add(&x->response, &x->pool, STR("X-Id"), str_of(id));
     if (what >> 3 & 1)
         headers_add(&x->response, &x->pool, STR("Connection"), STR("close"));
+    if (app.is_fixed && (r->kind < 3 || what >> 5 & 1))
+        what = 0; /* a length that is wrong costs what is on its way */
     if ((what >> 4 & 3) != 0)
         headers_add(&x->response, &x->pool, STR("Content-Length"),
                     str_of(lengths[what >> 4 & 3]));

@@ -271,6 +271,9 @@ static void run_twice(struct str text, unsigned settings,
     bytes_init(&split);
     run_fixed(text, settings, none, &whole);
     run_fixed(text, settings, *in, &split);
+    if (whole.n != split.n || memcmp(whole.p, split.p, whole.n) != 0)
+        fprintf(stderr, "at once:\n%.*s\nin pieces:\n%.*s\n", (int)whole.n,
+                whole.p, (int)split.n, split.p);
     FUZZ_CHECK(whole.n == split.n && memcmp(whole.p, split.p, whole.n) == 0);
     bytes_clear(&whole);
     bytes_clear(&split);

@@ -47,8 +47,10 @@ static inline void replay_input(const struct replay *r, const char *name)
 static inline int replay_from(struct replay *r, int first)
 {
     int status = -1;
-    pid_t pid = fork();
+    pid_t pid;
 
+    fflush(stdout); /* or the child writes it too */
+    pid = fork();
     FUZZ_CHECK(pid >= 0);
     if (pid == 0) {
         for (*r->at = first; *r->at < r->count; ++*r->at)

@@ -150,8 +150,8 @@ describe("an error value", function()
   it("of any kind is a 500, and the log says what it can", function()
     fails([[error(nil)]], "GET /: nil")
     fails([[error()]])
-    fails([[error(42)]], "GET /: 42")
-    fails([[error(1.5)]], "GET /: 1%.5")
+    fails([[error(42, 0)]], "GET /: 42")
+    fails([[error(1.5, 0)]], "GET /: 1%.5")
     fails([[error(true)]], "GET /: %(error object is a boolean value%)")
     fails([[error({})]], "GET /: %(error object is a table value%)")
     fails([[error(print)]], "GET /: %(error object is a function value%)")
@@ -170,7 +170,7 @@ describe("an error value", function()
       "GET /: %(error object is a table value that cannot be turned into a string%)")
     fails([[error(setmetatable({}, { __tostring = function() return {} end }))]], "GET /: %(error object is")
     fails([[error(setmetatable({}, { __tostring = 42 }))]])
-    fails([[error(setmetatable({}, { __tostring = function(self) return tostring(self) end }))]])
+    fails([[error(setmetatable({}, { __tostring = function(self) return "" .. tostring(self) end }))]])
     fails([[
       local e
       e = setmetatable({}, { __tostring = function() error(e) end })
@@ -327,10 +327,12 @@ describe("outside of requests", function()
     for _, code in ipairs({
       "error(nil)\n", "error({})\n", "error(setmetatable({}, { __tostring = function() error('x') end }))\n",
       "error(setmetatable({}, { __tostring = function() return {} end }))\n",
+      "require('timers').sleep(1) error(setmetatable({}, { __tostring = function() error('x') end }))\n",
     }) do
       local result = helper.run(code)
       assert.equal(1, result.code, code)
       assert.truthy(result.err:find("^luaserve: "), result.err)
+      assert.is_nil(result.err:find("memory", 1, true))
     end
   end)
 end)

@@ -6,6 +6,7 @@
 --   lab.ask(server, [[return 201, "x"]])          -> response
 --   lab.value(server, [[return "x"]])             -> "x", the body of a 200
 --   lab.start(server, code, request) -> conn      sent, the answer not read yet
+--   lab.bytes(code, request)                      what start sends
 --
 -- The code is the body of function(req, res); it knows also sleep(ms) and shared,
 -- a table of the process. Its lines count from 1, and its file is "snippet".
@@ -19,6 +20,7 @@ local ENGINE = os.getenv("LUASERVE_ENGINE") or "lua5.4"
 M.luajit = ENGINE == "luajit"
 
 local APP = [[
+if os.getenv("LAB_INTERPRETS") then jit.off() end
 local http, timers, core = require "http", require "timers", require "luaserve.core"
 local load_text = rawget(_G, "loadstring") or load
 local unescape = require("querystring").unescape
@@ -40,7 +42,8 @@ server = http.createServer(run)
 server:listen(0, "127.0.0.1", function() print("port " .. server:address().port) end)
 ]]
 
---- Starts the server; options as for helper.serve.
+--- Starts the server; options as for helper.serve. With LAB_INTERPRETS in its
+--- environment LuaJIT compiles nothing.
 ---@param opts table?
 ---@return spec.Process
 function M.serve(opts)
@@ -57,9 +60,11 @@ end
 ---@param request table? its other fields
 ---@return table
 function M.request(code, request)
-  local made = { headers = {} }
-  for name, value in pairs(request or {}) do made[name] = value end
-  made.headers["X-Code"] = encode(code)
+  local made = { headers = { ["X-Code"] = encode(code) } }
+  for name, value in pairs(request or {}) do
+    if name ~= "headers" then made[name] = value end
+  end
+  for name, value in pairs(request and request.headers or {}) do made.headers[name] = value end
   return made
 end
 
@@ -79,16 +84,22 @@ function M.value(server, code, request)
   return response.body
 end
 
+--- The bytes of the request that has code run.
+---@return string
+function M.bytes(code, request)
+  local spec = M.request(code, request)
+  local lines = { ("%s / HTTP/1.1\r\nHost: x\r\n"):format(spec.method or "GET") }
+  for name, text in pairs(spec.headers) do
+    table.insert(lines, ("%s: %s\r\n"):format(name, text))
+  end
+  return table.concat(lines) .. "\r\n" .. (spec.body or "")
+end
+
 --- Sends the request on a connection of its own.
 ---@return spec.Conn
 function M.start(server, code, request)
-  local spec = M.request(code, request)
   local conn = helper.connect(server)
-  local lines = { ("%s / HTTP/1.1\r\nHost: x\r\n"):format(spec.method or "GET") }
-  for name, value in pairs(spec.headers) do
-    table.insert(lines, ("%s: %s\r\n"):format(name, value))
-  end
-  conn:send(table.concat(lines) .. "\r\n" .. (spec.body or ""))
+  conn:send(M.bytes(code, request))
   return conn
 end
 

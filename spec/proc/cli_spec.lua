@@ -93,6 +93,17 @@ describe("modules and paths", function()
     assert.equal("function\n", output_of("print(type(require('http').createServer))", { files = FILES }))
   end)
 
+  it("have a second name where they are built in", function()
+    assert.equal("true\ttrue\ttrue\n", output_of("print(require('luaserve.http') == require('http'), "
+      .. "require('luaserve.luaserve') == require('luaserve'), require('cjson') == require('json'))",
+      { files = { ["luaserve/http.lua"] = "error('hidden')" } }))
+  end)
+
+  it("may wait while they load", function()
+    assert.equal("here\n", output_of("print((require('slow')))",
+      { files = { ["slow.lua"] = "require('timers').sleep(1) return 'here'" } }))
+  end)
+
   it("include the script's own __filename and __dirname", function()
     local ran = helper.run("print(__filename)\nprint(__dirname)")
     assert.same({ ran.script, (ran.script:match("^(.*)/")) }, lines_of(ran.out))
@@ -325,12 +336,57 @@ describe("--listen", function()
     assert_line(2, "PORT=http in the environment: a port is a number", helper.run(HANDLER, { env = { PORT = "http" } }))
   end)
 
+  it("serves what code and standard input return", function()
+    local server = helper.serve(nil, { listen = true, args = { "-e", HANDLER } })
+    assert.equal("/a", helper.get(server, "/a").body)
+    server = helper.serve(nil, { listen = true, args = { "-" }, stdin = HANDLER })
+    assert.equal("/b", helper.get(server, "/b").body)
+  end)
+
   it("is left alone by a script that listens itself", function()
     local server = helper.serve([[
       local server = require("http").createServer(function(req, res) res:finish("own") end)
       server:listen(0, "127.0.0.1", function() print("port " .. server:address().port) end)
     ]], { args = { "-l", "127.0.0.1:1" } })
     assert.equal("own", helper.get(server, "/").body)
+  end)
+end)
+
+describe("the limits", function()
+  local FIELDS = [[
+    local server = require("http").createServer({ maxHeadersCount = 5 }, function() end)
+    for _, name in ipairs { "maxRequestLineSize", "maxHeaderSize", "maxHeadersCount", "maxBodySize",
+      "keepAliveTimeout", "headersTimeout", "requestTimeout", "writeTimeout", "handlerTimeout",
+      "maxConnections", "maxRequestsPerSocket" } do
+      print(name, server[name])
+    end
+  ]]
+
+  local function fields(...)
+    local found = {}
+    for name, value in output_of(FIELDS, { args = { ... } }):gmatch("(%a+)\t(%S+)\n") do
+      found[name] = value
+    end
+    return found
+  end
+
+  it("of the command line are those of every server, which may have others", function()
+    assert.same({ maxRequestLineSize = "4096", maxHeaderSize = "65536", maxHeadersCount = "5", maxBodySize = "10",
+      keepAliveTimeout = "1000", headersTimeout = "2500", requestTimeout = "3000", writeTimeout = "0",
+      handlerTimeout = "5000", maxConnections = fields().maxConnections, maxRequestsPerSocket = "7" },
+      fields("--max-request-line=4K", "--max-header-size=64k", "--max-headers=50", "--max-body=10",
+        "--keep-alive-timeout=1", "--headers-timeout=2.5", "--request-timeout=3", "--write-timeout=0",
+        "--handler-timeout=5", "--max-requests=7"))
+  end)
+
+  it("are on by default", function()
+    local found = fields()
+    assert.equal("1048576", found.maxBodySize)
+    assert.equal("75000", found.keepAliveTimeout)
+    assert.equal("20000", found.headersTimeout)
+    assert.equal("300000", found.requestTimeout)
+    assert.equal("60000", found.writeTimeout)
+    assert.equal("60000", found.handlerTimeout)
   end)
 end)
 

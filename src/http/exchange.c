@@ -28,6 +28,7 @@ struct exchange *exchange_new(struct server *server)
 void exchange_free(struct exchange *x)
 {
     alive--;
+    list_remove(&x->link);
     pool_clear(&x->pool);
     if (kept_count < KEPT_MAX)
         kept[kept_count++] = x;
@@ -38,13 +39,6 @@ void exchange_free(struct exchange *x)
 unsigned exchange_count(void)
 {
     return alive;
-}
-
-static void piece_drop(struct piece *piece)
-{
-    if (piece->release != NULL)
-        piece->release(piece->arg);
-    piece->release = NULL;
 }
 
 /* The digits of a Content-Length, or -1. */
@@ -82,12 +76,11 @@ static int64_t declared_length(struct exchange *x)
     return -1;
 }
 
-enum sent exchange_send_head(struct exchange *x, int64_t length)
+/* Sends the head of a response whose body will have length bytes (-1: not
+ * known), first of them at once. Where that is more than was announced, nothing
+ * is sent, so that it can still become an error. */
+static enum sent send_head(struct exchange *x, int64_t length, size_t first)
 {
-    if (x->codec == NULL)
-        return SENT_CLOSED;
-    if (x->head_sent)
-        return SENT_OK;
     /* RFC 9110 15.3.5, 15.4.5; HEAD was marked when the request came. */
     if (x->status == 204 || x->status == 304) {
         x->bodyless = true;
@@ -100,40 +93,61 @@ enum sent exchange_send_head(struct exchange *x, int64_t length)
     x->declared = declared_length(x);
     if (x->declared < 0)
         x->declared = length;
+    else if (!x->bodyless && first > (uint64_t)x->declared)
+        return SENT_EXCESS;
     x->head_sent = true;
     x->codec->send_head(x, length);
     return SENT_OK;
 }
 
+enum sent exchange_send_head(struct exchange *x, int64_t length)
+{
+    if (x->codec == NULL)
+        return SENT_CLOSED;
+    return x->head_sent ? SENT_OK : send_head(x, length, 0);
+}
+
+/* Sends a piece of body, behind the head of one that has length bytes. */
+static enum sent send_piece(struct exchange *x, struct piece *piece,
+                            int64_t length)
+{
+    enum sent sent;
+
+    if (!x->head_sent &&
+        (sent = send_head(x, length, piece->n)) != SENT_OK)
+        return sent;
+    if (x->bodyless || piece->n == 0)
+        return SENT_OK;
+    if (x->declared >= 0 && x->sent + piece->n > (uint64_t)x->declared)
+        return SENT_EXCESS;
+    x->sent += piece->n;
+    x->codec->send_body(x, piece);
+    piece->release = NULL;
+    return x->codec->queued(x) > EXCHANGE_HIGH_WATER ? SENT_FULL : SENT_OK;
+}
+
+static enum sent write_piece(struct exchange *x, struct piece *piece,
+                             int64_t length)
+{
+    enum sent sent = x->ended_out       ? SENT_ENDED
+                     : x->codec == NULL ? SENT_CLOSED
+                                        : send_piece(x, piece, length);
+
+    if (piece->release != NULL) /* not taken by the codec */
+        piece->release(piece->arg);
+    return sent;
+}
+
 enum sent exchange_write(struct exchange *x, struct piece piece)
 {
-    if (x->ended_out || x->codec == NULL) {
-        piece_drop(&piece);
-        return x->ended_out ? SENT_ENDED : SENT_CLOSED;
-    }
-    exchange_send_head(x, -1);
-    if (x->bodyless || piece.n == 0) {
-        piece_drop(&piece);
-        return SENT_OK;
-    }
-    if (x->declared >= 0 && x->sent + piece.n > (uint64_t)x->declared) {
-        piece_drop(&piece);
-        return SENT_EXCESS;
-    }
-    x->sent += piece.n;
-    x->codec->send_body(x, &piece);
-    if (x->codec->queued(x) > EXCHANGE_HIGH_WATER)
-        return SENT_FULL;
-    return SENT_OK;
+    return write_piece(x, &piece, -1);
 }
 
 enum sent exchange_end(struct exchange *x, struct piece piece)
 {
-    enum sent sent;
+    int64_t length = x->bodyless && piece.n == 0 ? -1 : (int64_t)piece.n;
+    enum sent sent = write_piece(x, &piece, length);
 
-    if (!x->head_sent && !x->ended_out && x->codec != NULL)
-        exchange_send_head(x, x->bodyless && !piece.n ? -1 : (int64_t)piece.n);
-    sent = exchange_write(x, piece);
     if (sent != SENT_OK && sent != SENT_FULL)
         return sent;
     x->ended_out = true;
@@ -177,7 +191,7 @@ struct str exchange_upgrade(struct exchange *x)
 
 void exchange_reset(struct exchange *x, enum closed why)
 {
-    if (x->codec != NULL)
+    if (x->codec != NULL && !x->ended_out)
         x->codec->reset(x, why);
 }
 

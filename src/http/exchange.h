@@ -112,7 +112,7 @@ struct handler {
 };
 
 struct exchange {
-    struct list link; /* the codec's */
+    struct list link; /* the codec's, then the handler's */
     struct pool pool;
     const struct codec *codec; /* NULL when the wire has let go */
     void *wire;                /* the codec's: connection or stream */
@@ -182,7 +182,8 @@ void exchange_read(struct exchange *x);
  * which on_body does not get again; borrowed from the caller. */
 struct str exchange_upgrade(struct exchange *x);
 
-/* Cuts the exchange off: on_close follows. Safe after the wire has let go. */
+/* Cuts the exchange off: on_close follows. Does nothing to one whose response
+ * is complete. */
 void exchange_reset(struct exchange *x, enum closed why);
 
 /* Drops everything set so far and answers with status and text, or the standard

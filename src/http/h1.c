@@ -121,7 +121,8 @@ void h1_next(struct h1 *h)
     h->blanks = 0;
     h->discarded = 0;
     h->state = H1_HEAD;
-    if (h->keep_alive && !h->server->closing && h->eof_at == 0) {
+    if (h->keep_alive && !h->server->closing && h->eof_at == 0 &&
+        !h->c->finishing) {
         h->busy = false;
         server_conn_idle(h->server, h->c);
         return;
@@ -325,6 +326,8 @@ static size_t on_data(struct conn *c, char *p, size_t n)
 {
     struct h1 *h = c->state;
 
+    if (h->state == H1_HEAD && c->finishing) /* closed as idle, in this turn */
+        h->state = H1_CLOSING;
     if (h->state == H1_HEAD && h->scan.line == 0 && c->in.n == 0)
         h->since = loop_now(c->loop); /* the first byte of a head */
     h->in = (struct str){p, n};

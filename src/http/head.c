@@ -42,7 +42,7 @@ long head_find(struct head_scan *scan, const char *p, size_t n,
                                                               : lf + 1 - p;
         if (scan->lines > 0 && (*line == ' ' || *line == '\t' || *line == ':'))
             return -400; /* obs-fold (5.2), or a field without a name */
-        if (scan->lines++ > limits->max_headers)
+        if (scan->lines++ > limits->max_headers && limits->max_headers > 0)
             return -431;
         scan->line = (size_t)(lf + 1 - p);
     }
@@ -257,7 +257,7 @@ int head_parse(struct exchange *x, struct head *out, char *p, size_t n,
     status = field_lines(p, n);
     if (status != 0)
         return status;
-    if (x->request.n > limits->max_headers)
+    if (x->request.n > limits->max_headers && limits->max_headers > 0)
         return 431;
     if (now.chunked_coding && x->version == 10)
         return 400; /* RFC 9112 6.1 */

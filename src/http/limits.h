@@ -10,7 +10,7 @@
 struct limits {
     uint64_t max_request_line; /* 414 */
     uint64_t max_header_size;  /* all of the head, 431 */
-    uint64_t max_headers;      /* their count, 431 */
+    uint64_t max_headers;      /* their count, 431; 0: any */
     uint64_t max_trailer_size; /* chunk overhead and trailers, 400 */
     uint64_t max_body;         /* what text, json, form collect, 413 */
     uint64_t max_discard;      /* of an unread body, then closed */

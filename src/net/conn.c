@@ -7,7 +7,9 @@
 #include "net/conn.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -147,13 +149,24 @@ static void on_readable(struct conn *c)
     }
 }
 
-/* Output is stuck: the peer must take something, and at some rate. */
+/* Bytes that the kernel has taken and the peer has not. */
+static uint64_t kernel_queue(const struct conn *c)
+{
+    int n = 0;
+
+    return ioctl(c->io.fd, SIOCOUTQ, &n) == 0 && n > 0 ? (uint64_t)n : 0;
+}
+
+/* Output is stuck: the peer must take something, and at some rate. What counts
+ * is what leaves the kernel's queue, since the socket becomes writable only when
+ * a third of that is free: minutes, for a slow but honest reader. */
 static void arm_stall(struct conn *c)
 {
     if (c->write_timeout <= 0 || c->stall.at != 0)
         return;
     c->stall_since = loop_now(c->loop);
     c->stall_sent = 0;
+    c->stall_queue = kernel_queue(c);
     deadline_in(&c->stall, c->write_timeout);
 }
 
@@ -161,10 +174,12 @@ static void on_stall(struct deadline *d)
 {
     struct conn *c = LIST_ITEM(d, struct conn, stall);
     double span = loop_now(c->loop) - c->stall_since;
+    uint64_t taken;
 
     if (c->out.size == 0)
         return;
-    if ((double)c->stall_sent < CONN_MIN_RATE * span)
+    taken = c->stall_queue + c->stall_sent - kernel_queue(c);
+    if ((double)taken < CONN_MIN_RATE * span)
         conn_reset(c);
     else
         arm_stall(c);

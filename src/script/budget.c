@@ -2,7 +2,9 @@
  * quarter of the budget that the thread has used. Entering Lua only clears a
  * counter, so a request costs no system call; the signal handler counts, and
  * after four quarters without a return sets a hook on the running thread, as
- * lua.c does on an interrupt. The hook stays armed until the runtime has
+ * lua.c does on an interrupt. The hook suspends the thread, which no pcall and
+ * no message handler can catch, for good: its resumer throws it away. Where Lua
+ * cannot suspend, the hook raises, and stays armed until the runtime has
  * control: a pcall in a loop catches the error and meets it again at its next
  * instruction. Out of reach: C functions, finalizers, compiled LuaJIT code. */
 #include "script/budget.h"
@@ -13,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+#include "script/call.h"
 #include "script/script.h"
 
 enum { QUARTERS = 4 };
@@ -24,21 +28,46 @@ enum { QUARTERS = 4 };
 static timer_t timer;
 static bool armed;
 static volatile sig_atomic_t quarters, spent;
+static lua_State *ended; /* the thread that the hook has suspended */
+static char *trace;      /* where it was; NULL: nothing ended yet */
 
-/* A coroutine that was not at work when the run ended may still have it. */
-static void on_hook(lua_State *L, lua_Debug *ar)
+/* [-0, +1, m] Words the failure: where in the script L is. */
+static void push_text(lua_State *L)
 {
-    (void)ar;
-    if (!spent) {
-        lua_sethook(L, NULL, 0, 0);
-        return;
-    }
-    luaL_where(L, 0); /* the function that the hook interrupts */
+    call_where(L, 0);
     lua_pushfstring(L,
                     "CPU budget of %f s exceeded without waiting "
                     "(--cpu-budget)",
                     (lua_Number)script_state.cpu_budget);
     lua_concat(L, 2);
+}
+
+/* [-0, +0, m] Keeps what the log is to say, when the first thread of a run is
+ * ended: of those around it, and afterwards, less can be told. */
+static void remember(lua_State *L)
+{
+    if (trace != NULL)
+        return;
+    push_text(L);
+    luaL_traceback(L, L, lua_tostring(L, -1), 0);
+    trace = mem_strdup(lua_tostring(L, -1));
+    lua_pop(L, 2);
+}
+
+static void on_hook(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    if (!spent) { /* L was not at work when the run ended */
+        lua_sethook(L, NULL, 0, 0);
+        return;
+    }
+    remember(L);
+    if (lua_isyieldable(L)) {
+        ended = L;
+        lua_yield(L, 0);
+        return;
+    }
+    push_text(L);
     lua_error(L);
 }
 
@@ -98,13 +127,27 @@ bool budget_spent(void)
     return spent;
 }
 
+bool budget_ended(const lua_State *L)
+{
+    return L == ended;
+}
+
+const char *budget_trace(void)
+{
+    return trace;
+}
+
 void budget_leave(lua_State *L, lua_State *outer)
 {
     if (!spent)
         return;
     lua_sethook(L, NULL, 0, 0);
-    if (outer != NULL)
+    ended = NULL;
+    if (outer != NULL) {
         lua_sethook(outer, on_hook, LUA_MASKCOUNT, 1);
-    else
+    } else {
         spent = 0;
+        mem_free(trace);
+        trace = NULL;
+    }
 }

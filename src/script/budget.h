@@ -1,5 +1,6 @@
 /* The budget of CPU time for one uninterrupted run of Lua: a handler that loops
- * for ever is ended by an error that it cannot catch. Used by call.c alone. */
+ * for ever is ended in a way that it cannot catch. Used by call.c, and by
+ * failure.c for the words. */
 #ifndef SCRIPT_BUDGET_H
 #define SCRIPT_BUDGET_H
 
@@ -19,6 +20,14 @@ void budget_enter(void);
 
 /* The budget of this run is spent, and script_state.running is being ended. */
 bool budget_spent(void);
+
+/* Whether control came back from L because it has been ended: it is suspended in
+ * the middle of its work, and must not be resumed. Until budget_leave. */
+bool budget_ended(const lua_State *L);
+
+/* What the log is to say of it, with a traceback; NULL where nothing has been
+ * ended. Until budget_leave. */
+const char *budget_trace(void);
 
 /* [-0, +0, -] Control came back from L: takes the hook off it. outer: what goes
  * on running, and is ended in its turn if the budget is spent; NULL when the

@@ -104,6 +104,24 @@ static bool is_suspension(struct call *call, int nresults)
     return nresults == 1 && lua_touserdata(call->co, -1) == &suspension;
 }
 
+/* Closes the to-be-closed variables of a coroutine that failed, which is Lua of
+ * the script's once more. */
+static void close_coroutine(struct call *call)
+{
+    struct script *s = &script_state;
+    struct call *outer_call = s->current;
+    lua_State *outer = s->running;
+
+    if (outer == NULL)
+        budget_enter();
+    s->current = call;
+    s->running = call->co;
+    compat_resetthread(call->co);
+    s->current = outer_call;
+    s->running = outer;
+    budget_leave(call->co, outer);
+}
+
 /* Drops the context last: its exchange may go with it. */
 static void ended(struct call *call, int status, int nresults)
 {
@@ -114,7 +132,7 @@ static void ended(struct call *call, int status, int nresults)
     if (status == LUA_OK) {
         recycle(call);
     } else {
-        compat_resetthread(script_thread(), call->co);
+        close_coroutine(call);
         discard(call);
     }
     context_drop(script_thread(), context);
@@ -184,7 +202,7 @@ static int step(struct call *call, int nargs, bool first)
         budget_leave(call->co, outer);
         ended(call, LUA_OK, n);
     } else {
-        if (status == LUA_YIELD) { /* by something that is not the runtime */
+        if (status == LUA_YIELD) { /* the budget's end, or a stray one */
             slot_push(call->co, stray_slot);
             status = LUA_ERRRUN;
         }
@@ -353,12 +371,11 @@ static const char *find_obstacle(lua_State *L, lua_Debug *ar)
     return name != NULL ? name : "a coroutine that a C function runs";
 }
 
-void call_where(lua_State *L)
+void call_where(lua_State *L, int level)
 {
     lua_Debug ar;
-    int level;
 
-    for (level = 1; lua_getstack(L, level, &ar); level++) {
+    for (; lua_getstack(L, level, &ar); level++) {
         lua_getinfo(L, "Sl", &ar);
         if (ar.currentline > 0 && strncmp(ar.source, "@luaserve:", 10) != 0) {
             lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
@@ -374,7 +391,7 @@ void call_check_yieldable(lua_State *L)
 
     if (call_yieldable(L))
         return;
-    call_where(L);
+    call_where(L, 1);
     lua_pushfstring(L,
                     "cannot wait inside '%s', which Lua cannot suspend: wait "
                     "before it, or pass a callback as the last argument",
@@ -408,6 +425,8 @@ void call_leave(lua_State *L)
 {
     lua_State *inner = script_state.running;
 
+    if (budget_ended(inner))
+        compat_resetthread(inner); /* nobody goes on with it */
     script_state.running = nest[--depth].outer;
     nest_yieldable = nest[depth].yieldable;
     budget_leave(inner, L);

@@ -63,9 +63,9 @@ void call_resume(struct call *call, int nargs);
  * context at the end of this turn. May raise m: call it from Lua. */
 void call_later(lua_State *L, struct context *context, int nargs);
 
-/* [-0, +1, m] Pushes where in the script L is ("app.lua:7: ", or ""): as
- * luaL_where, but our own modules are passed over. */
-void call_where(lua_State *L);
+/* [-0, +1, m] Pushes where in the script L is ("app.lua:7: ", or ""), from that
+ * level on: as luaL_where, but our own modules are passed over. */
+void call_where(lua_State *L, int level);
 
 /* [-0, +0, v] Raises where L cannot be suspended now, with the name of what is
  * in the way and what to do instead. */

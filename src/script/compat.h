@@ -79,7 +79,7 @@ static inline int compat_getuservalue(lua_State *L, int i)
 
 /* Lua 5.4 closes the to-be-closed variables of a thread that failed; LuaJIT has
  * none. */
-#define compat_resetthread(L, co) ((void)(L), (void)(co))
+#define compat_resetthread(co) ((void)(co))
 
 /* The gets of Lua that in 5.4 return the type of what they push. */
 #define compat_rawgeti_type(L, t, n) (lua_rawgeti(L, t, n), lua_type(L, -1))
@@ -104,7 +104,7 @@ static inline int compat_resume_jit(lua_State *co, int nargs, int *nres)
 
 #define compat_getuservalue(L, i) lua_getiuservalue(L, i, 1)
 #define compat_setuservalue(L, i) lua_setiuservalue(L, i, 1)
-#define compat_resetthread(L, co) ((void)(L), (void)lua_resetthread(co))
+#define compat_resetthread(co) ((void)lua_resetthread(co))
 #define compat_rawgeti_type(L, t, n) lua_rawgeti(L, t, n)
 #define compat_getfield_type(L, t, k) lua_getfield(L, t, k)
 #define compat_rawget_type(L, t) lua_rawget(L, t)

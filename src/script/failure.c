@@ -42,6 +42,14 @@ const char *failure_text(lua_State *L, int i)
                            luaL_typename(L, i));
 }
 
+void failure_push_trace(lua_State *L, lua_State *co, const char *text)
+{
+    if (budget_trace() != NULL)
+        lua_pushstring(L, budget_trace());
+    else
+        luaL_traceback(L, co, text, 0);
+}
+
 /* The status that an error value asks for, 500 where it asks for none. */
 static int status_of(lua_State *L, int i)
 {
@@ -91,7 +99,7 @@ static int describe(lua_State *L)
         text = failure_text(L, 2);
     mem_free(f->text);
     f->text = has_message(L, 2) ? mem_strdup(text) : NULL;
-    luaL_traceback(L, f->call->co, text, 0);
+    failure_push_trace(L, f->call->co, text);
     f->trace = mem_strdup(lua_tostring(L, -1));
     return 0;
 }

@@ -1,6 +1,6 @@
 /* What becomes of an error that nobody in Lua has caught: a line in the log with
  * its traceback, and the answer of the request that it belongs to. Used by
- * call.c. */
+ * call.c, and by script.c for the script itself. */
 #ifndef SCRIPT_FAILURE_H
 #define SCRIPT_FAILURE_H
 
@@ -11,6 +11,9 @@ struct call;
 /* [-0, +1, e] Pushes the text of any error value at index i: the message of an
  * error of ours, else what tostring makes of it. */
 const char *failure_text(lua_State *L, int i);
+
+/* [-0, +1, m] Pushes text with the traceback of co, which has failed. */
+void failure_push_trace(lua_State *L, lua_State *co, const char *text);
 
 /* [-0, +0, -] Logs the failure of call, whose error value is on top of its
  * coroutine's stack, and answers for it: with the status that the value asks

@@ -275,7 +275,7 @@ static int new_error(lua_State *L)
 static int raise_here(lua_State *L)
 {
     luaL_checkstring(L, 1);
-    call_where(L);
+    call_where(L, 1);
     lua_pushvalue(L, 1);
     lua_concat(L, 2);
     return lua_error(L);

@@ -16,6 +16,9 @@
 
 static int request_meta, response_meta, emit_function;
 
+/* Those that the wire has let go of and Lua has not. */
+static struct list orphans = {&orphans, &orphans};
+
 /* ---- requests */
 
 /* [-1, +2, m] make(x) -> req, res; x is an exchange as light userdata. res
@@ -76,7 +79,6 @@ static void on_handler_end(struct call *call, int status, int nresults)
     (void)nresults;
     if (status != LUA_OK && call->context == NULL)
         exchange_fail(x, 500, (struct str){NULL, 0}); /* make() failed */
-    script_check_memory();
 }
 
 static void on_request(struct exchange *x)
@@ -252,6 +254,8 @@ static void on_close(struct exchange *x, enum closed why)
     if (why != CLOSED_DONE || x->bad_body)
         emit(c, CONTEXT_ABORTED);
     emit(c, CONTEXT_CLOSE);
+    if (c->live > 1)
+        list_push(&orphans, &x->link);
     context_drop(script_thread(), c);
 }
 

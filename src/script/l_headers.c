@@ -3,9 +3,10 @@
  * was set before. */
 #include "script/l_headers.h"
 
+#include <stdio.h>
+
 #include "script/context.h"
 
-/* [-0, +2, m] What methods answer when the exchange is gone. */
 int l_headers_closed(lua_State *L)
 {
     lua_pushnil(L);
@@ -37,6 +38,21 @@ struct exchange *l_headers_settable(lua_State *L, const char *verb)
     return NULL;
 }
 
+/* [-0, +0, v] Raises format with text in it, which is the client's perhaps: made
+ * printable, so that no log line can be forged with it. */
+static void complain(lua_State *L, const char *format, struct str text)
+{
+    luaL_Buffer b;
+    size_t i;
+
+    luaL_buffinit(L, &b);
+    for (i = 0; i < text.n && i < 80; i++)
+        luaL_addchar(&b, text.p[i] < ' ' || text.p[i] == 0x7f ? '?'
+                                                              : text.p[i]);
+    luaL_pushresult(&b);
+    luaL_error(L, format, lua_tostring(L, -1));
+}
+
 struct str l_headers_name(lua_State *L, int i)
 {
     struct str name;
@@ -45,35 +61,59 @@ struct str l_headers_name(lua_State *L, int i)
         luaL_argerror(L, i, "the name of a header is a string");
     name = l_headers_text(L, i);
     if (!headers_name_valid(name))
-        luaL_error(L, "Header name must be a valid HTTP token [\"%s\"]",
-                   lua_tostring(L, i));
+        complain(L, "Header name must be a valid HTTP token [\"%s\"]", name);
     return name;
 }
 
-/* The value at i as text: whole numbers print without a fraction. Replaces the
- * value on the stack where it has to be converted. */
-struct str l_headers_value(lua_State *L, int i, const char *name)
+/* Whether a value is 1 to 18 digits. */
+static bool is_length(struct str value)
+{
+    size_t i;
+
+    for (i = 0; i < value.n; i++)
+        if (value.p[i] < '0' || value.p[i] > '9')
+            return false;
+    return value.n > 0 && value.n <= 18;
+}
+
+/* [-0, +0, m] Makes a whole number at index i text where tostring would write
+ * ".0" behind it, or, in LuaJIT, an exponent. */
+static void print_whole(lua_State *L, int i)
+{
+    lua_Number n = lua_tonumber(L, i);
+    char text[32];
+
+    if (!(n > -9e18 && n < 9e18) || n != (lua_Number)(int64_t)n)
+        return;
+    if (COMPAT_LUAJIT ? n > -1e14 && n < 1e14 : lua_isinteger(L, i))
+        return;
+    snprintf(text, sizeof text, "%.0f", n);
+    lua_pushstring(L, text);
+    lua_replace(L, i);
+}
+
+struct str l_headers_value(lua_State *L, int i, struct str name)
 {
     struct str value;
 
-    if (lua_type(L, i) == LUA_TNUMBER && !lua_isinteger(L, i)) {
-        lua_Number n = lua_tonumber(L, i);
-
-        if (n > -9e18 && n < 9e18 && n == (lua_Number)(int64_t)n) {
-            lua_pushinteger(L, (lua_Integer)n);
-            lua_replace(L, i);
-        }
+    if (lua_type(L, i) == LUA_TNUMBER) {
+        print_whole(L, i);
     } else if (lua_isboolean(L, i)) {
         lua_pushstring(L, lua_toboolean(L, i) ? "true" : "false");
         lua_replace(L, i);
     } else if (!lua_isstring(L, i)) {
-        luaL_error(L, "Invalid value (%s) for header \"%s\"",
-                   luaL_typename(L, i), name);
+        lua_pushfstring(L, "Invalid value (%s) for header \"%%s\"",
+                        luaL_typename(L, i));
+        complain(L, lua_tostring(L, -1), name);
     }
-    value = l_headers_text(L, i);
+    value = str_trim(l_headers_text(L, i));
     if (!headers_value_valid(value))
-        luaL_error(L, "Invalid character in header content [\"%s\"]", name);
-    return str_trim(value);
+        complain(L, "Invalid character in header content [\"%s\"]", name);
+    /* Another length would leave the client to guess where the body ends. */
+    if (name.n == sizeof "Content-Length" - 1 && !is_length(value) &&
+        headers_id(name) == HEADER_CONTENT_LENGTH)
+        complain(L, "Invalid value for header \"Content-Length\": %s", value);
+    return value;
 }
 
 /* Adds the value at i, or each of a table of values. */
@@ -83,7 +123,7 @@ static void add(lua_State *L, struct exchange *x, struct str name, int i)
     int k;
 
     if (!lua_istable(L, i)) {
-        value = l_headers_value(L, i, name.p);
+        value = l_headers_value(L, i, name);
         headers_add(&x->response, &x->pool, name, pool_copy(&x->pool, value));
         return;
     }
@@ -91,26 +131,11 @@ static void add(lua_State *L, struct exchange *x, struct str name, int i)
         lua_rawgeti(L, i, k);
         if (lua_isnil(L, -1))
             break;
-        value = l_headers_value(L, lua_gettop(L), name.p);
+        value = l_headers_value(L, lua_gettop(L), name);
         headers_add(&x->response, &x->pool, name, pool_copy(&x->pool, value));
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
-}
-
-/* [-0, +0, v] Checks the value on top. A length that is none would leave the
- * client to guess where the body ends. */
-static void check_value(lua_State *L, struct str name)
-{
-    struct str value = l_headers_value(L, lua_gettop(L), name.p);
-    size_t i;
-
-    if (headers_id(name) != HEADER_CONTENT_LENGTH)
-        return;
-    for (i = 0; i < value.n && value.p[i] >= '0' && value.p[i] <= '9'; i++) {
-    }
-    if (i < value.n || i == 0 || i > 18)
-        luaL_error(L, "Invalid value for header \"%s\": %s", name.p, value.p);
 }
 
 /* Checks a value without adding it, so that a bad one changes nothing. */
@@ -120,12 +145,12 @@ static void check_values(lua_State *L, int i, struct str name)
 
     if (!lua_istable(L, i)) {
         lua_pushvalue(L, i);
-        check_value(L, name);
+        l_headers_value(L, lua_gettop(L), name);
         lua_pop(L, 1);
         return;
     }
     for (k = 1; lua_rawgeti(L, i, k), !lua_isnil(L, -1); k++) {
-        check_value(L, name);
+        l_headers_value(L, lua_gettop(L), name);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -136,7 +161,7 @@ static void set(lua_State *L, struct exchange *x, int name, int value)
     struct str key = l_headers_name(L, name);
 
     if (!lua_istable(L, value)) { /* checked while it is added */
-        struct str text = l_headers_value(L, value, key.p);
+        struct str text = l_headers_value(L, value, key);
 
         if (x->response.n > 0)
             headers_remove(&x->response, key);

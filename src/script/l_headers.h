@@ -27,7 +27,7 @@ struct str l_headers_name(lua_State *L, int i);
 /* [-0, +0, v] The value at index i as text, without white space around it;
  * whole numbers print without a fraction. Replaces the value on the stack where
  * it has to be converted. Raises where it could end the field. */
-struct str l_headers_value(lua_State *L, int i, const char *name);
+struct str l_headers_value(lua_State *L, int i, struct str name);
 
 /* [-0, +0, v] Sets every pair of the table at t: {name = value}, or the list
  * {"Name", "value", ...}, where a repeated name is a repeated field. */

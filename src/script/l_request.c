@@ -278,6 +278,13 @@ static void get_complete(lua_State *L, struct exchange *x)
     lua_pushboolean(L, x->ended_in);
 }
 
+static void get_aborted(lua_State *L, struct exchange *x)
+{
+    const struct context *c = x->app;
+
+    lua_pushboolean(L, c->closed && c->why != CLOSED_DONE);
+}
+
 static const struct getter {
     const char *name;
     void (*get)(lua_State *L, struct exchange *x);
@@ -296,6 +303,7 @@ static const struct getter {
     {"ip", get_ip, true},
     {"id", get_id, true},
     {"complete", get_complete, false},
+    {"aborted", get_aborted, false},
 };
 
 /* req[key], key not being a field: a method, or something to compute. Upvalues:

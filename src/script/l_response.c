@@ -186,7 +186,8 @@ static int refused(lua_State *L, struct context *c, enum sent sent, int i)
 /* What can be said before anything is sent: SENT_OK where sending may go on. */
 static enum sent sendable(const struct context *c)
 {
-    if (c->x == NULL || (c->x->codec == NULL && !c->x->ended_out))
+    if (c->x == NULL || c->x->timed_out ||
+        (c->x->codec == NULL && !c->x->ended_out))
         return SENT_CLOSED;
     return c->x->ended_out ? SENT_ENDED : SENT_OK;
 }
@@ -321,7 +322,7 @@ static int add_trailers(lua_State *L)
         return l_headers_closed(L);
     for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
         name = l_headers_name(L, lua_gettop(L) - 1);
-        value = l_headers_value(L, lua_gettop(L), name.p);
+        value = l_headers_value(L, lua_gettop(L), name);
         if (!headers_trailer_allowed(headers_id(name)))
             luaL_error(L, "Trailer name %s is not allowed in a trailer",
                        name.p);
@@ -346,14 +347,14 @@ static int write_continue(lua_State *L)
 
 /* [-1, +0, m] Adds the value on top to fields, one for each of a table. */
 static void add_hint(lua_State *L, struct exchange *x, struct headers *fields,
-                     const char *name)
+                     struct str name)
 {
-    struct str key = pool_copy(&x->pool, str_of(name));
+    struct str key = pool_copy(&x->pool, name);
     struct str value;
     int k;
 
-    if (!headers_name_valid(key))
-        luaL_error(L, "Header name must be a valid HTTP token [\"%s\"]", name);
+    if (!headers_trailer_allowed(headers_id(name))) /* RFC 9110 6.4.1, 8.6 */
+        luaL_error(L, "An interim answer has no length and no coding");
     if (!lua_istable(L, -1)) {
         lua_createtable(L, 1, 0);
         lua_insert(L, -2);
@@ -380,14 +381,15 @@ static int write_early_hints(lua_State *L)
         luaL_error(L, "Cannot write early hints after the head was sent");
     if (lua_isstring(L, 2)) {
         lua_settop(L, 2);
-        add_hint(L, x, &fields, "link");
+        add_hint(L, x, &fields, STR("link"));
     } else {
         luaL_checktype(L, 2, LUA_TTABLE);
         for (lua_pushnil(L); lua_next(L, 2);) {
             if (lua_type(L, -2) == LUA_TNUMBER)
-                add_hint(L, x, &fields, "link");
+                add_hint(L, x, &fields, STR("link"));
             else
-                add_hint(L, x, &fields, luaL_checkstring(L, -2));
+                add_hint(L, x, &fields,
+                         l_headers_name(L, lua_gettop(L) - 1));
         }
     }
     if (fields.n > 0)

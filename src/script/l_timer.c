@@ -87,7 +87,6 @@ static void on_timer(struct ev_loop *ev, struct ev_timer *timer, int events)
         clear(script_state.L, t);
     if (call != NULL)
         call_start(call, 0);
-    script_check_memory();
 }
 
 /* [-0, +1, m] start(fn, seconds, repeat) -> timer */
@@ -185,7 +184,6 @@ static void on_slept(struct ev_loop *ev, struct ev_timer *timer, int events)
     memset(&t->wait, 0, sizeof t->wait);
     slot_give(script_state.L, self);
     wait_settle(&wait, push_slept, NULL);
-    script_check_memory();
 }
 
 /* sleep(seconds[, cb]) -> true, after that time */

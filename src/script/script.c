@@ -171,7 +171,7 @@ static int print_failure(lua_State *L)
     if (lua_isinteger(L, -1))
         ending->code = (int)lua_tointeger(L, -1);
     else
-        luaL_traceback(L, co, text, 0);
+        failure_push_trace(L, co, text);
     fprintf(stderr, "luaserve: %s\n",
             lua_isinteger(L, -1) ? text : lua_tostring(L, -1));
     return 0;
@@ -186,8 +186,11 @@ static void on_serve_end(struct call *call, int status, int nresults)
     (void)nresults;
     if (status == LUA_OK)
         return;
-    if (call_protected(print_failure, &ending, &n) != LUA_OK)
-        fputs("luaserve: the script failed: out of memory\n", stderr);
+    status = call_protected(print_failure, &ending, &n);
+    if (status != LUA_OK)
+        fprintf(stderr, "luaserve: the script failed: %s\n",
+                status == LUA_ERRMEM ? "out of memory"
+                                     : "the error cannot be turned into text");
     script_exit(ending.code);
 }
 

@@ -77,7 +77,7 @@ static inline lua_State *script_thread(void)
     return script_state.running ? script_state.running : script_state.L;
 }
 
-/* Called when a call has ended: has the process stop where Lua's heap stays
+/* Called by call.c when no Lua runs: has the process stop where the heap stays
  * over max_memory after a full collection. */
 void script_check_memory(void);
 
