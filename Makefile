@@ -197,7 +197,7 @@ FUZZERS = $(sort $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 FUZZ_SECONDS = 60
 FUZZ_BUILD = build/$(LUA)-fuzz
 fuzz: deps-fuzz
-	@$(MAKE) CC=clang SAN=1 BUILD=$(FUZZ_BUILD) \
+	@$(MAKE) -s CC=clang SAN=1 BUILD=$(FUZZ_BUILD) \
 		CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link' \
 		$(FUZZERS:%=$(FUZZ_BUILD)/spec/fuzz/%)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) spec/fuzz/run $(FUZZ_BUILD)/spec/fuzz $(FUZZERS)

@@ -113,8 +113,7 @@ static enum sent send_piece(struct exchange *x, struct piece *piece,
 {
     enum sent sent;
 
-    if (!x->head_sent &&
-        (sent = send_head(x, length, piece->n)) != SENT_OK)
+    if (!x->head_sent && (sent = send_head(x, length, piece->n)) != SENT_OK)
         return sent;
     if (x->bodyless || piece->n == 0)
         return SENT_OK;

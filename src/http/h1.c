@@ -8,6 +8,9 @@
 #include "http/h1.h"
 
 #include "base/mem.h"
+#include "http/h1_body.h"
+#include "http/h1_out.h"
+#include "http/h1_raw.h"
 #include "http/h1_state.h"
 #include "http/server.h"
 

@@ -1,6 +1,9 @@
 /* The body of a request: given to the handler piece by piece while it asks for
  * it, read away when it has answered without. What frames it was decided by the
  * head; here bytes are counted, and chunks decoded. */
+#include "http/h1_body.h"
+
+#include "http/h1.h"
 #include "http/h1_state.h"
 #include "http/server.h"
 

@@ -1,8 +1,12 @@
 /* The codec of HTTP/1: what a handler does with an exchange, as bytes of the
  * connection's queue. Decides what the head says of the body's framing and of
  * the connection (RFC 9112 6, 9). */
+#include "http/h1_out.h"
+
 #include "base/encode.h"
 #include "http/h1.h"
+#include "http/h1_body.h"
+#include "http/h1_raw.h"
 #include "http/h1_state.h"
 #include "http/render.h"
 #include "http/server.h"

@@ -4,20 +4,11 @@
  * will do for the tunnels of HTTP/2 (RFC 8441). Half-closed streams are left
  * out: where we end, the connection does, once its output has left; where the
  * client ends, the handler has the time of a handler to do so. */
+#include "http/h1_raw.h"
+
+#include "http/h1_out.h"
 #include "http/h1_state.h"
 #include "http/server.h"
-
-struct str h1_raw_begin(struct exchange *x)
-{
-    struct h1 *h = x->wire;
-    struct str behind = h->in;
-
-    x->codec = &h1_raw_codec;
-    h->state = H1_RAW;
-    h->keep_alive = false;
-    h->in.n = 0;
-    return behind;
-}
 
 bool h1_raw_step(struct h1 *h)
 {
@@ -71,7 +62,7 @@ static void send_interim(struct exchange *x, int status,
     (void)fields;
 }
 
-const struct codec h1_raw_codec = {
+static const struct codec codec = {
     .send_head = send_head,
     .send_body = send_body,
     .send_end = send_end,
@@ -82,3 +73,15 @@ const struct codec h1_raw_codec = {
     .reset = h1_out_reset,
     .conn = h1_out_conn,
 };
+
+struct str h1_raw_begin(struct exchange *x)
+{
+    struct h1 *h = x->wire;
+    struct str behind = h->in;
+
+    x->codec = &codec;
+    h->state = H1_RAW;
+    h->keep_alive = false;
+    h->in.n = 0;
+    return behind;
+}

@@ -1,7 +1,7 @@
-/* What the files of HTTP/1 share: the state of a connection. h1.c reads
- * requests and drives it, h1_body.c reads their bodies, h1_out.c is the codec
- * through which handlers answer, h1_raw.c what is left after an upgrade. Nobody
- * else includes this. */
+/* The state of a connection that speaks HTTP/1, which its files share: h1.c
+ * reads requests and drives it, h1_body.c reads their bodies, h1_out.c is the
+ * codec through which handlers answer, h1_raw.c what is left after an upgrade.
+ * Nobody else includes this. */
 #ifndef HTTP_H1_STATE_H
 #define HTTP_H1_STATE_H
 
@@ -43,40 +43,5 @@ struct h1 {
     bool busy;    /* the server was told so */
     bool refused; /* H1_RAW, to answer what was no request */
 };
-
-/* The codec of every exchange of HTTP/1, and that of one after an upgrade. */
-extern const struct codec h1_out_codec, h1_raw_codec;
-
-/* Outside of step(): does what step() would do about an ended response. */
-void h1_settle(struct h1 *h);
-
-/* Sets the connection's deadline to what its state asks for. */
-void h1_set_deadline(struct h1 *h);
-
-/* Goes to the next request, or to the end of the connection. */
-void h1_next(struct h1 *h);
-
-/* The response of h->x has ended; what is left of the body is read away, or
- * costs the connection. */
-void h1_responded(struct h1 *h);
-
-/* One step in a body; false where it has to wait for bytes or the handler. */
-bool h1_body_step(struct h1 *h);
-
-/* Within step(): delivers what is there of the body that x reads. */
-void h1_body_pull(struct h1 *h, struct exchange *x);
-
-/* What both codecs do alike. */
-void h1_out_resume(struct exchange *x);
-size_t h1_out_queued(struct exchange *x);
-void h1_out_want_drain(struct exchange *x);
-void h1_out_reset(struct exchange *x, enum closed why);
-struct conn *h1_out_conn(const struct exchange *x);
-
-/* upgrade() of h1_out_codec. */
-struct str h1_raw_begin(struct exchange *x);
-
-/* One step of H1_RAW. */
-bool h1_raw_step(struct h1 *h);
 
 #endif

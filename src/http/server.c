@@ -12,7 +12,7 @@
 #include "net/conn.h"
 
 static struct list all = {&all, &all};
-static unsigned total;         /* connections of all servers */
+static unsigned total; /* connections of all servers */
 static uint64_t total_allowed;
 static void (*on_drained)(void);
 

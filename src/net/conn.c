@@ -158,8 +158,8 @@ static uint64_t kernel_queue(const struct conn *c)
 }
 
 /* Output is stuck: the peer must take something, and at some rate. What counts
- * is what leaves the kernel's queue, since the socket becomes writable only when
- * a third of that is free: minutes, for a slow but honest reader. */
+ * is what leaves the kernel's queue, since the socket becomes writable only
+ * when a third of that is free: minutes, for a slow but honest reader. */
 static void arm_stall(struct conn *c)
 {
     if (c->write_timeout <= 0 || c->stall.at != 0)
@@ -347,8 +347,7 @@ bool conn_has_input(const struct conn *c)
 {
     char byte;
 
-    return !c->dead &&
-           recv(c->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return !c->dead && recv(c->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void conn_close(struct conn *c)

@@ -67,10 +67,10 @@ struct conn {
     struct deadline stall;    /* of output */
     double write_timeout;     /* seconds; 0: none */
     double stall_since;
-    uint64_t stall_sent; /* bytes sent since then, */
+    uint64_t stall_sent;  /* bytes sent since then, */
     uint64_t stall_queue; /* and in the kernel's queue at that time */
-    uint32_t lingered;   /* bytes discarded while lingering */
-    uint8_t linger;      /* seconds; see conn_finish */
+    uint32_t lingered;    /* bytes discarded while lingering */
+    uint8_t linger;       /* seconds; see conn_finish */
     bool dead, eof, paused, again, in_event;
     bool want_drain, finishing, lingering, feeding;
     union {

@@ -38,8 +38,8 @@ struct exchange *l_headers_settable(lua_State *L, const char *verb)
     return NULL;
 }
 
-/* [-0, +0, v] Raises format with text in it, which is the client's perhaps: made
- * printable, so that no log line can be forged with it. */
+/* [-0, +0, v] Raises format with text in it, which is the client's perhaps:
+ * made printable, so that no log line can be forged with it. */
 static void complain(lua_State *L, const char *format, struct str text)
 {
     luaL_Buffer b;
@@ -47,8 +47,8 @@ static void complain(lua_State *L, const char *format, struct str text)
 
     luaL_buffinit(L, &b);
     for (i = 0; i < text.n && i < 80; i++)
-        luaL_addchar(&b, text.p[i] < ' ' || text.p[i] == 0x7f ? '?'
-                                                              : text.p[i]);
+        luaL_addchar(&b,
+                     text.p[i] < ' ' || text.p[i] == 0x7f ? '?' : text.p[i]);
     luaL_pushresult(&b);
     luaL_error(L, format, lua_tostring(L, -1));
 }

@@ -153,7 +153,8 @@ static struct piece piece_at(lua_State *L, int i)
     return piece;
 }
 
-/* [-0, +0, m] Has the callback at index i, if it is one, called with an error. */
+/* [-0, +0, m] Has the callback at index i, if it is one, called with an error.
+ */
 static void call_back(lua_State *L, struct context *c, int i,
                       const char *message, const char *code)
 {
@@ -388,8 +389,7 @@ static int write_early_hints(lua_State *L)
             if (lua_type(L, -2) == LUA_TNUMBER)
                 add_hint(L, x, &fields, STR("link"));
             else
-                add_hint(L, x, &fields,
-                         l_headers_name(L, lua_gettop(L) - 1));
+                add_hint(L, x, &fields, l_headers_name(L, lua_gettop(L) - 1));
         }
     }
     if (fields.n > 0)

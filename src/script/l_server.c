@@ -1,6 +1,6 @@
 /* Servers as Lua sees them: a handle that listens, closes and has limits. Who
- * gets their requests is in l_exchange.c; listeners, the arguments of listen and
- * returned answers are in lua/node/http.lua. */
+ * gets their requests is in l_exchange.c; listeners, the arguments of listen
+ * and returned answers are in lua/node/http.lua. */
 #include "script/l_server.h"
 
 #include <errno.h>
