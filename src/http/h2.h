@@ -35,8 +35,7 @@ enum {
     H2_RATE_EMPTY = 100,     /* DATA without a byte (CVE-2019-9518) */
     H2_RATE_UPDATES = 1000,  /* WINDOW_UPDATE, beside those that requests and */
     H2_UPDATES_PER_STREAM = 4, /* bytes sent have earned (CVE-2019-9517) */
-    H2_BYTES_PER_UPDATE = 512,
-    H2_RATE_UNKNOWN = 1000 /* frames of other types */
+    H2_BYTES_PER_UPDATE = 512
 };
 
 extern const struct protocol h2_protocol;

@@ -18,7 +18,6 @@ static const unsigned most[H2_COUNTS] = {
     [H2_COUNT_PRIORITY] = H2_RATE_PRIORITY,
     [H2_COUNT_EMPTY] = H2_RATE_EMPTY,
     [H2_COUNT_UPDATE] = H2_RATE_UPDATES,
-    [H2_COUNT_UNKNOWN] = H2_RATE_UNKNOWN,
 };
 
 void h2_guard_count(struct h2 *h, enum h2_count what)

@@ -23,7 +23,6 @@ enum h2_count {
     H2_COUNT_PRIORITY,
     H2_COUNT_EMPTY,
     H2_COUNT_UPDATE,
-    H2_COUNT_UNKNOWN,
     H2_COUNTS
 };
 
@@ -48,6 +47,8 @@ struct h2 {
     unsigned requests;
     size_t queued; /* bytes of answers in the streams' queues */
     enum h2_drain drain;
+    int32_t last_id;    /* the highest number of a stream */
+    uint64_t recent;    /* which of the 64 up to it were opened */
     double quiet_since; /* no stream since then */
     double head_since;  /* a header block is incomplete since then; or 0 */
     int32_t head_id;    /* of that stream */
