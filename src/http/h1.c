@@ -348,7 +348,8 @@ static size_t on_data(struct conn *c, char *p, size_t n)
     if (may_be_h2(h, p) && h2_preface(p, n) >= 0) {
         if (n >= H2_PREFACE_SIZE)
             return become_h2(h, p, n);
-        deadline_in(&c->deadline, h->server->limits.headers_timeout);
+        h->in = (struct str){p, n};
+        h1_set_deadline(h);
         return 0;
     }
     h->in = (struct str){p, n};

@@ -82,11 +82,12 @@ static void submit_all(struct h2 *h)
         h2_out_submit(LIST_ITEM(at, struct h2_stream, dirty));
 }
 
-/* Nothing more is read; what is in the output leaves, then the connection. */
+/* Nothing more is read; what is in the output leaves, then the connection. A
+ * client that was told of the end sends nothing that could reset it. */
 static void end(struct h2 *h)
 {
     h->over = true;
-    conn_finish(h->c, true);
+    conn_finish(h->c, h->drain == H2_DRAIN_LAST ? 0 : CONN_LINGER_SECONDS);
 }
 
 void h2_terminate(struct h2 *h, uint32_t error)
@@ -115,6 +116,33 @@ static void go_on_draining(struct h2 *h)
     nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
                           nghttp2_session_get_last_proc_stream_id(h->session),
                           NGHTTP2_NO_ERROR, NULL, 0);
+}
+
+/* nghttp2 has given up without a word: this is the word. */
+static void say_why(struct h2 *h, ssize_t failure)
+{
+    uint32_t last = (uint32_t)h->last_id;
+    uint32_t code = failure == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM
+                                                   : NGHTTP2_PROTOCOL_ERROR;
+    const char goaway[] = {0,
+                           0,
+                           8,
+                           NGHTTP2_GOAWAY,
+                           0,
+                           0,
+                           0,
+                           0,
+                           0, /* the head of the frame */
+                           (char)(last >> 24),
+                           (char)(last >> 16),
+                           (char)(last >> 8),
+                           (char)last,
+                           0,
+                           0,
+                           0,
+                           (char)code};
+
+    buf_append(conn_out(h->c), goaway, sizeof goaway);
 }
 
 static bool is_done(struct h2 *h)
@@ -165,8 +193,10 @@ static size_t on_data(struct conn *c, char *p, size_t n)
         return n;
     used = nghttp2_session_mem_recv(h->session, (const uint8_t *)p, n);
     conn_want_flush(c);
-    if (used < 0) /* no HTTP/2, or floods that nghttp2 itself saw */
+    if (used < 0) { /* no HTTP/2, or floods that nghttp2 itself saw */
+        say_why(h, used);
         end(h);
+    }
     return n;
 }
 
@@ -189,7 +219,7 @@ static void on_drain(struct conn *c)
         struct exchange *x = LIST_ITEM(at, struct exchange, link);
 
         h->server->handler->on_sent(x);
-        h2_stream_let_go(x, CLOSED_DONE);
+        h2_stream_let_go(x, x->timed_out ? CLOSED_TIMEOUT : CLOSED_DONE);
     }
     if (h->eof_at > 0 && h->streams_open == 0)
         end(h);
@@ -202,6 +232,13 @@ static void on_deadline(struct conn *c)
     conn_want_flush(c);
 }
 
+static bool is_idle(const struct conn *c)
+{
+    const struct h2 *h = c->state;
+
+    return h->streams_open == 0 && h->head_since == 0 && !c->finishing;
+}
+
 static void on_shutdown(struct conn *c)
 {
     h2_announce_end(c->state);
@@ -210,6 +247,7 @@ static void on_shutdown(struct conn *c)
 static void on_close(struct conn *c)
 {
     struct h2 *h = c->state;
+    bool idle = h->streams_open == 0;
     struct list *at;
 
     h->over = true;
@@ -223,7 +261,7 @@ static void on_close(struct conn *c)
     while ((at = list_shift(&h->sent)) != NULL)
         h2_stream_let_go(LIST_ITEM(at, struct exchange, link), CLOSED_ABORTED);
     nghttp2_session_del(h->session);
-    server_conn_closed(h->server);
+    server_conn_closed(h->server, c, idle);
     mem_free(h);
 }
 
@@ -234,6 +272,7 @@ const struct protocol h2_protocol = {
     .on_drain = on_drain,
     .on_deadline = on_deadline,
     .on_shutdown = on_shutdown,
+    .is_idle = is_idle,
     .on_close = on_close,
 };
 

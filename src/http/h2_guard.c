@@ -45,7 +45,7 @@ static double sooner(double a, double b)
 
 static double after(double since, double timeout)
 {
-    return since > 0 && timeout > 0 ? since + timeout : 0;
+    return since > 0 && timeout != 0 ? since + timeout : 0;
 }
 
 /* The request has to be there by then, or its body was too slow. */
@@ -63,14 +63,17 @@ static double request_due(const struct h2_stream *s)
     earned = (double)x->received / limits->min_body_rate;
     if (earned < limits->body_rate_grace)
         earned = limits->body_rate_grace;
-    return sooner(due, after(s->body_at, earned));
+    return sooner(due, after(s->body_at, earned - s->body_waits));
 }
 
+/* The handler's time does not run while it waits for the body. */
 static double handler_due(const struct h2_stream *s)
 {
-    return s->begun && !s->x->head_sent
-               ? after(s->x->began, s->h->server->limits.handler_timeout)
-               : 0;
+    const struct exchange *x = s->x;
+
+    if (!s->begun || x->head_sent || (x->reading && !x->ended_in))
+        return 0;
+    return after(s->handler_at, s->h->server->limits.handler_timeout);
 }
 
 /* The client takes nothing: its window is closed, or hardly ever opened. */
@@ -148,18 +151,20 @@ static void request_timeout(struct h2_stream *s)
         h2_stream_cut(s, CLOSED_TIMEOUT);
         return;
     }
-    s->why = CLOSED_TIMEOUT;
+    s->x->timed_out = true;
     exchange_fail(s->x, 408, (struct str){NULL, 0});
 }
 
 static void check_stream(struct h2_stream *s, double now)
 {
-    if (passed(handler_due(s), now))
+    if (passed(handler_due(s), now)) {
+        s->x->timed_out = true;
         s->x->server->handler->on_timeout(s->x);
-    else if (passed(request_due(s), now))
+    } else if (passed(request_due(s), now)) {
         request_timeout(s);
-    else if (passed(stall_due(s), now))
+    } else if (passed(stall_due(s), now)) {
         check_stall(s, now);
+    }
 }
 
 /* Handlers may end any stream, so none is kept in hand over a call. */

@@ -5,8 +5,6 @@
  * connection's queue without being copied. */
 #include "http/h2_out.h"
 
-#include <sys/socket.h>
-
 #include "base/clock.h"
 #include "base/encode.h"
 #include "http/h2.h"
@@ -179,11 +177,8 @@ int h2_out_send(struct h2_stream *s, const uint8_t *frame_head, size_t n)
     s->stall_sent += n;
     if (s->out.size == 0) {
         s->stall_at = 0;
-        if (s->want_drain) {
-            s->want_drain = false;
-            s->drained = true;
+        if (s->x->want_drain)
             h2_stream_ready(s);
-        }
     }
     h->full = out->size >= H2_OUT_MARK;
     return h->full ? NGHTTP2_ERR_PAUSE : 0;
@@ -261,12 +256,9 @@ static void want_drain(struct exchange *x)
 {
     struct h2_stream *s = x->wire;
 
-    s->want_drain = true;
-    if (s->out.size > 0)
-        return;
-    s->want_drain = false;
-    s->drained = true;
-    h2_stream_ready(s);
+    x->want_drain = true;
+    if (s->out.size == 0)
+        h2_stream_ready(s);
     conn_want_flush(s->h->c);
 }
 
@@ -275,17 +267,11 @@ static void reset(struct exchange *x, enum closed why)
     h2_stream_cut(x->wire, why);
 }
 
-static void peer(const struct exchange *x, struct addr *remote,
-                 struct addr *local)
+static struct conn *conn(const struct exchange *x)
 {
     const struct h2_stream *s = x->wire;
-    struct conn *c = s->h->c;
 
-    conn_peer(c, remote);
-    local->len = sizeof local->sa;
-    if (c->dead ||
-        getsockname(c->io.fd, (struct sockaddr *)&local->sa, &local->len))
-        *local = (struct addr){.len = 0};
+    return s->h->c;
 }
 
 const struct codec h2_out_codec = {
@@ -297,5 +283,5 @@ const struct codec h2_out_codec = {
     .queued = queued,
     .want_drain = want_drain,
     .reset = reset,
-    .peer = peer,
+    .conn = conn,
 };

@@ -42,7 +42,8 @@ struct h2_stream *h2_stream_open(struct h2 *h, int32_t id)
     bytes_init(&s->in);
     buf_init(&s->out);
     list_push(&h->streams, &s->link);
-    h->streams_open++;
+    if (h->streams_open++ == 0)
+        server_conn_busy(h->server);
     x->codec = &h2_out_codec;
     x->wire = s;
     x->version = 20;
@@ -66,7 +67,7 @@ static void leave(struct h2_stream *s)
 void h2_stream_close(struct h2_stream *s)
 {
     if (s->ended)
-        s->why = CLOSED_DONE;
+        s->why = s->x->timed_out ? CLOSED_TIMEOUT : CLOSED_DONE;
     leave(s);
 }
 
@@ -87,7 +88,7 @@ void h2_stream_let_go(struct exchange *x, enum closed why)
     list_remove(&x->link);
     x->codec = NULL;
     x->wire = NULL;
-    if (x->unseen)
+    if (x->unseen && x->app == NULL)
         exchange_free(x);
     else
         x->server->handler->on_close(x, why);
@@ -102,8 +103,11 @@ void h2_stream_finish(struct h2_stream *s)
 
     list_remove(&s->link);
     h->streams_open--;
-    if (h->streams_open == 0)
+    if (h->streams_open == 0) {
         h->quiet_since = loop_now(h->c->loop);
+        if (!h->c->dead)
+            server_conn_idle(h->server, h->c);
+    }
     h->queued -= s->out.size;
     buf_retire(&h->c->out, &s->out);
     if (s->in.n > 0)
@@ -112,7 +116,7 @@ void h2_stream_finish(struct h2_stream *s)
     x->unseen = x->unseen || !s->begun;
     if (s->begun)
         server_log(x);
-    if (why == CLOSED_DONE && x->want_sent && !h->c->dead) {
+    if (s->ended && x->want_sent && !h->c->dead) {
         list_push(&h->sent, &x->link);
         conn_want_drain(h->c);
     } else {
@@ -136,7 +140,7 @@ static void begin(struct h2_stream *s)
     int status;
 
     s->begun = true;
-    x->began = loop_now(h->c->loop);
+    x->began = s->handler_at = loop_now(h->c->loop);
     x->bodyless = str_eq(x->method, STR("HEAD"));
     h->requests++;
     h->earned += H2_UPDATES_PER_STREAM * H2_BYTES_PER_UPDATE;
@@ -170,14 +174,20 @@ void h2_stream_deliver(struct h2_stream *s)
         bytes_init(&s->in);
         x->received += got.n;
         nghttp2_session_consume(s->h->session, s->id, got.n);
+        s->handler_at = loop_now(s->h->c->loop);
         handler->on_body(x, got.p, got.n);
         bytes_clear(&got);
+        if (!x->reading && s->body_at > 0) { /* not the client's time now */
+            s->body_waits += s->handler_at - s->body_at;
+            s->body_at = 0;
+        }
     }
     if (x->ended_out)
         drop_body(s);
     if (!s->eof || s->in.n > 0 || x->ended_in || s->cut)
         return;
     x->ended_in = true;
+    s->handler_at = loop_now(s->h->c->loop);
     if (!x->ended_out && !x->unseen)
         handler->on_end(x);
 }
@@ -187,8 +197,8 @@ void h2_stream_step(struct h2_stream *s)
 {
     if (!s->begun && s->headed)
         begin(s);
-    if (s->drained && !s->cut) {
-        s->drained = false;
+    if (s->x->want_drain && s->out.size == 0 && !s->cut) {
+        s->x->want_drain = false;
         s->x->server->handler->on_drain(s->x);
     }
     if (s->begun)

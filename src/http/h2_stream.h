@@ -15,13 +15,15 @@ struct h2_stream {
     struct h2 *h;
     struct exchange *x;
     int32_t id;
-    struct bytes in; /* body that the handler has not read */
-    struct buf out;  /* body that nghttp2 has not framed */
-    uint64_t size;   /* of the head, or of trailers; as in RFC 9113 6.5.2 */
-    unsigned fields; /* of them; cookie crumbs count as one */
-    int64_t length;  /* what send_head was told */
-    double body_at;  /* when the body was first waited for */
-    double stall_at; /* since when output waits; 0: none */
+    struct bytes in;   /* body that the handler has not read */
+    struct buf out;    /* body that nghttp2 has not framed */
+    uint64_t size;     /* of the head, or of trailers; as in RFC 9113 6.5.2 */
+    unsigned fields;   /* of them; cookie crumbs count as one */
+    int64_t length;    /* what send_head was told */
+    double handler_at; /* since when it is the handler's turn */
+    double body_waits; /* seconds that were the client's */
+    double body_at;    /* when the body was first waited for */
+    double stall_at;   /* since when output waits; 0: none */
     uint64_t stall_sent;
     enum closed why;
     bool headed;   /* the request's head is complete */
@@ -33,8 +35,6 @@ struct h2_stream {
     bool ended;    /* END_STREAM has been sent */
     bool cut;      /* by us; nghttp2 knows it no more */
     bool peer_reset;
-    bool want_drain;
-    bool drained; /* on_drain is owed */
 };
 
 /* A new stream, of which nghttp2 has begun to read the head; its owner is h. */
