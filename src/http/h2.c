@@ -63,7 +63,7 @@ static int collect(struct h2 *h)
     const uint8_t *p;
     ssize_t n;
 
-    h->full = false;
+    h->full = out->size >= H2_OUT_MARK;
     while (!h->full) {
         n = nghttp2_session_mem_send(h->session, &p);
         if (n <= 0)
@@ -247,7 +247,6 @@ static void on_shutdown(struct conn *c)
 static void on_close(struct conn *c)
 {
     struct h2 *h = c->state;
-    bool idle = h->streams_open == 0;
     struct list *at;
 
     h->over = true;
@@ -261,7 +260,7 @@ static void on_close(struct conn *c)
     while ((at = list_shift(&h->sent)) != NULL)
         h2_stream_let_go(LIST_ITEM(at, struct exchange, link), CLOSED_ABORTED);
     nghttp2_session_del(h->session);
-    server_conn_closed(h->server, c, idle);
+    server_conn_closed(h->server, c, !h->busy);
     mem_free(h);
 }
 
@@ -292,5 +291,7 @@ void h2_start(struct conn *c)
     h->rate_since = h->quiet_since;
     conn_switch(c, &h2_protocol, h);
     h->session = h2_session_new(h);
+    if (h->server->closing)
+        h2_announce_end(h);
     conn_want_flush(c);
 }

@@ -8,7 +8,6 @@
 
 enum {
     H2_PREFACE_SIZE = 24,
-    H2_STREAMS_MAX = 100,         /* open at a time, else refused */
     H2_STREAM_WINDOW = 64 * 1024, /* request body that a stream may hold */
     H2_WINDOW = 1024 * 1024,      /* and all of a connection together */
     H2_QUEUED_MAX = 1024 * 1024,  /* answers not taken; over it no further

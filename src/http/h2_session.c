@@ -360,7 +360,8 @@ nghttp2_session *h2_session_new(struct h2 *h)
 {
     static nghttp2_mem mem = {NULL, take, give, take_zeroed, resize};
     const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_STREAMS_MAX},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+         (uint32_t)h->server->limits.max_streams},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
          (uint32_t)h->server->limits.max_header_size},

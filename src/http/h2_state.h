@@ -54,6 +54,7 @@ struct h2 {
     int32_t head_id;    /* of that stream */
     double drain_at;    /* of the notice */
     double eof_at;      /* when the client shut its side down; or 0 */
+    bool busy;          /* as the server counts it */
     bool full;          /* the output is over its mark */
     bool over;          /* nothing more is read or begun */
     double rate_since;  /* of the counters */

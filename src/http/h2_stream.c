@@ -42,8 +42,10 @@ struct h2_stream *h2_stream_open(struct h2 *h, int32_t id)
     bytes_init(&s->in);
     buf_init(&s->out);
     list_push(&h->streams, &s->link);
-    if (h->streams_open++ == 0)
+    h->streams_open++;
+    if (!h->busy)
         server_conn_busy(h->server);
+    h->busy = true;
     x->codec = &h2_out_codec;
     x->wire = s;
     x->version = 20;
@@ -105,8 +107,10 @@ void h2_stream_finish(struct h2_stream *s)
     h->streams_open--;
     if (h->streams_open == 0) {
         h->quiet_since = loop_now(h->c->loop);
-        if (!h->c->dead)
+        if (!h->c->dead) { /* a dead one is in no list */
+            h->busy = false;
             server_conn_idle(h->server, h->c);
+        }
     }
     h->queued -= s->out.size;
     buf_retire(&h->c->out, &s->out);
