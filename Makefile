@@ -123,7 +123,8 @@ endef
 
 # $(call stamp,TEXT): writes TEXT to the target when it is not there already, so
 # that what depends on the target is made again when TEXT changes.
-stamp = $(shell mkdir -p $(@D))$(call replace,$(strip $(1)),$(file <$@))
+# (make 4.3 forgets to cut the last newline of files of some lengths.)
+stamp = $(shell mkdir -p $(@D))$(call replace,$(strip $(1)),$(strip $(file <$@)))
 replace = $(if $(subst x$(1),,x$(2))$(subst x$(2),,x$(1)),$(file >$@,$(1)))
 
 $(BUILD)/compile.stamp: FORCE
