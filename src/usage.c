@@ -77,6 +77,8 @@ static const struct usage_row limit_rows[] = {
      1e9, "open connections", "9/10 of the descriptors"},
     {0, USAGE_COUNT, "max-requests", "N", "1000", LIMIT(max_requests), 0, 1e9,
      "requests on a connection", "none"},
+    {0, USAGE_COUNT, "h2-max-streams", "N", "100", LIMIT(max_streams), 1, 10000,
+     "streams open on a connection of HTTP/2", NULL},
 };
 
 enum {

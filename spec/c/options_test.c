@@ -411,7 +411,8 @@ static void examples_are_right(void)
                                         "cpu-budget",
                                         "max-memory",
                                         "max-connections",
-                                        "max-requests"};
+                                        "max-requests",
+                                        "h2-max-streams"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const struct usage_row *row = usage_find(names[i]);

@@ -8,6 +8,7 @@ local client = require("spec.helper.client")
 local server = require("spec.helper.server")
 local wire_app = require("spec.helper.wire_app")
 local wire_check = require("spec.helper.wire_check")
+local wire_h2 = require("spec.helper.wire_h2")
 
 local M = {}
 
@@ -179,6 +180,6 @@ function h1.run_split(case, target)
 end
 
 --- What the documents are run over.
-M.transports = { h1 }
+M.transports = { h1, wire_h2 }
 
 return M

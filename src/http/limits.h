@@ -16,6 +16,7 @@ struct limits {
     uint64_t max_discard;      /* of an unread body, then closed */
     uint64_t max_connections;  /* 0: nine tenths of the descriptors */
     uint64_t max_requests;     /* on one connection; 0: any number */
+    uint64_t max_streams;      /* of HTTP/2, open on one connection */
     double keep_alive_timeout; /* quiet between requests, closed */
     double headers_timeout;    /* the whole head, 408 */
     double request_timeout;    /* the whole request, 408 */
@@ -33,6 +34,7 @@ struct limits {
                      .max_trailer_size = 16 * 1024,                            \
                      .max_body = 1024 * 1024,                                  \
                      .max_discard = 256 * 1024,                                \
+                     .max_streams = 100,                                       \
                      .keep_alive_timeout = 75,                                 \
                      .headers_timeout = 20,                                    \
                      .request_timeout = 300,                                   \

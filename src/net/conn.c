@@ -236,6 +236,10 @@ static void conn_turn(struct conn *c)
     for (rounds = 0; !c->dead && rounds < CONN_READS; rounds++) {
         if (c->again && !c->finishing)
             conn_feed(c);
+        if (!c->dead && c->want_flush) {
+            c->want_flush = false;
+            c->protocol->on_flush(c);
+        }
         if (!c->dead && c->out.size > 0 && !(c->io.events & EV_WRITE))
             conn_flush(c);
         if (c->dead || c->out.size > 0)
@@ -326,6 +330,18 @@ void conn_resume(struct conn *c)
     if (!c->eof)
         watch_add(c, EV_READ);
     c->again = true;
+    turn_later(c);
+}
+
+void conn_switch(struct conn *c, const struct protocol *protocol, void *state)
+{
+    c->protocol = protocol;
+    c->state = state;
+}
+
+void conn_want_flush(struct conn *c)
+{
+    c->want_flush = true;
     turn_later(c);
 }
 
