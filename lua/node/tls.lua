@@ -46,7 +46,16 @@ local function with_files(options)
   return read
 end
 
+local function check_version(options, name)
+  local version = options[name]
+  if version ~= nil and version ~= "TLSv1.2" and version ~= "TLSv1.3" then
+    error(("%s must be TLSv1.2 or TLSv1.3, not %s"):format(name, tostring(version)), 0)
+  end
+end
+
 local function make(options)
+  check_version(options, "minVersion")
+  check_version(options, "maxVersion")
   options = with_files(options)
   local keys = list_of(options.key, "key")
   local passphrases = {}

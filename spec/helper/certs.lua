@@ -105,11 +105,15 @@ end
 
 --- Asks a server by `openssl s_client`, with its options; the whole conversation.
 ---@param port integer
----@param request string sent when the handshake is over
+---@param request string sent when the handshake is over; "": the handshake is all
 ---@param ... string
 ---@return string
 function M.s_client(port, request, ...)
-  return M.openssl(request, "s_client", "-connect", "127.0.0.1:" .. port, "-ign_eof", ...)
+  local words = { "-connect", "127.0.0.1:" .. port, ... }
+  if request ~= "" then -- until the server closes
+    table.insert(words, "-ign_eof")
+  end
+  return M.openssl(request, "s_client", table.unpack(words))
 end
 
 return M

@@ -129,6 +129,14 @@ static enum io send_wire(struct tls *t)
 
 /* ---- the client's hello */
 
+/* Before each use of OpenSSL: nothing of another connection's may be left, not
+ * its errors, and above all not what it would have sent. */
+static void begin(void)
+{
+    ERR_clear_error();
+    wire.n = 0;
+}
+
 static struct tls *tls_of(const struct conn *c)
 {
     return c->transport_state;
@@ -315,7 +323,7 @@ static enum io handshake(struct conn *c)
     int r;
 
     do {
-        ERR_clear_error();
+        begin();
         r = SSL_do_handshake(t->ssl);
         if (r == 1) {
             c->buffered = SSL_has_pending(t->ssl);
@@ -359,7 +367,7 @@ static enum io read_some(struct conn *c, char *p, size_t n, size_t *got)
 
     *got = 0;
     c->buffered = false;
-    ERR_clear_error();
+    begin();
     while (io == IO_OK && *got < n) {
         int result = SSL_read_ex(t->ssl, p + *got, n - *got, &r);
 
@@ -420,7 +428,7 @@ static enum io write_some(struct conn *c, const struct iovec *iov, int count,
     if (io != IO_OK || count == 0)
         return io;
     memcpy(pieces, iov, (size_t)count * sizeof *iov);
-    ERR_clear_error();
+    begin();
     while (at < end && wire.n < TLS_BATCH) {
         struct str part = next_record(&at, end);
 
@@ -442,7 +450,7 @@ static void farewell(struct conn *c)
 
     if (t->broken)
         return;
-    ERR_clear_error();
+    begin();
     SSL_shutdown(t->ssl);
     send_wire(t);
     c->unsent = false; /* nobody waits for it */
