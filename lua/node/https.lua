@@ -77,8 +77,8 @@ local function stamp_of(paths)
   local fs = require "fs"
   local parts = {}
   for i, path in ipairs(paths) do
-    local stat = fs.statSync(path)
-    parts[i] = stat and ("%s %s %s"):format(stat.mtimeMs, stat.size, stat.ino) or "gone"
+    local ok, stat = pcall(fs.statSync, path)
+    parts[i] = ok and ("%s %s %s"):format(stat.mtimeMs, stat.size, stat.ino) or "gone"
   end
   return table.concat(parts, "\n")
 end
@@ -108,13 +108,13 @@ end
 
 local function look()
   for _, entry in ipairs(watched) do
-    local ok, stamp = pcall(stamp_of, entry.paths)
+    local stamp = stamp_of(entry.paths)
     -- Changed, and at rest: both files have been written by now.
-    if ok and stamp ~= entry.stamp and stamp == entry.seen then
+    if stamp ~= entry.stamp and stamp == entry.seen then
       entry.stamp = stamp
       reread(entry)
     end
-    entry.seen = ok and stamp
+    entry.seen = stamp
   end
 end
 
@@ -155,6 +155,20 @@ function methods:addContext(host, options)
   watch(options, function()
     native.add(self._handle, host, tls.createSecureContext(inherit(self, options)))
   end)
+  return self
+end
+
+--- Has every host that a certificate names get it: addContext for each of them.
+---@param options table cert, key, ...
+---@return self
+function methods:addCertificate(options)
+  local function add()
+    local context = context_of(inherit(self, options), 3)
+    for _, host in ipairs(native.names(context)) do native.add(self._handle, host, context) end
+  end
+  add()
+  self._contexts = true
+  watch(options, add)
   return self
 end
 

@@ -26,11 +26,7 @@ end
 
 local function read_files(paths)
   local out = {}
-  for i, path in ipairs(type(paths) == "table" and paths or { paths }) do
-    local text, message = fs.readFileSync(path)
-    if not text then error(message, 0) end
-    out[i] = text
-  end
+  for i, path in ipairs(type(paths) == "table" and paths or { paths }) do out[i] = fs.readFileSync(path) end
   return out
 end
 

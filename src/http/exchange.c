@@ -20,7 +20,7 @@ struct exchange *exchange_new(struct server *server)
     list_init(&x->link);
     pool_init(&x->pool);
     x->server = server;
-    x->encrypted = server->tls != NULL;
+    x->encrypted = server != NULL && server->tls != NULL;
     x->status = 200;
     x->declared = -1;
     alive++;

@@ -10,6 +10,7 @@
 #include "http/greeting.h"
 #include "net/tls.h"
 #include "net/tls_context.h"
+#include "net/tls_dev.h"
 #include "net/tls_ticket.h"
 #include "script/call.h"
 #include "script/l_server.h"
@@ -327,13 +328,29 @@ static int ticket_keys(lua_State *L)
     return 1;
 }
 
+/* dev(folder) -> whether the authority is new; or nil, message */
+static int dev(lua_State *L)
+{
+    char error[TLS_DEV_ERROR];
+    bool fresh;
+
+    if (tls_dev_make(luaL_checkstring(L, 1), &fresh, error) == 0) {
+        lua_pushboolean(L, fresh);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, error);
+    return 2;
+}
+
 int l_tls_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"context", context}, {"isContext", is_context},   {"names", names},
         {"secure", secure},   {"demand", demand},          {"add", add},
         {"offer", offer},     {"askNames", ask_names},     {"answer", answer},
-        {"asked", asked},     {"ticketKeys", ticket_keys}, {NULL, NULL}};
+        {"asked", asked},     {"ticketKeys", ticket_keys}, {"dev", dev},
+        {NULL, NULL}};
 
     luaL_newmetatable(L, CONTEXT);
     lua_pushcfunction(L, collect_context);
