@@ -200,6 +200,7 @@ describe("a certificate that is exchanged", function()
   end)
 
   it("leaks nothing when it is exchanged often", function()
+    if helper.sanitized then return end -- freed memory is kept; its own check looks for leaks
     local server = serve([[
       for _ = 1, 300 do
         server:setSecureContext { cert = fs.readFileSync("cert.pem"), key = fs.readFileSync("key.pem") }
