@@ -25,7 +25,8 @@ DEV_luajit = libluajit2-5.1-dev
 DEV := $(or $(DEV_$(LUA)),$(error luaserve: LUA must be lua5.4 or luajit))
 DEPS = $(filter gcc clang,$(CC)) libc6-dev make pkg-config libev-dev libssl-dev \
 	libnghttp2-dev $(DEV)
-DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-cjson curl
+DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-sec lua-cjson curl \
+	openssl
 DEPS_LINT = lua-check clang-format clang-tidy
 DEPS_BENCH = wrk
 DEPS_FUZZ = clang libclang-rt-14-dev

@@ -1,6 +1,7 @@
---- Node's http2. A server of http speaks HTTP/2 already where a client begins with
---- it (prior knowledge, "h2c"), on the port of HTTP/1.1 and with the same handler;
---- so this is http under Node's other name, and Node's constants.
+--- Node's http2. Servers of http and https speak HTTP/2 already, where a client
+--- begins with it (prior knowledge, "h2c") or asks for it by ALPN, on the same port
+--- and with the same handler as HTTP/1.1; so this is http under Node's other name,
+--- and Node's constants.
 local http = require "http"
 
 local M = {}
@@ -54,6 +55,19 @@ end
 ---@return Server
 function M.createServer(options, onRequest)
   return http.createServer(options, onRequest)
+end
+
+--- Makes an encrypted server that speaks HTTP/2 by ALPN, and HTTP/1.1 too where
+--- options.allowHTTP1 is true; otherwise a client without h2 is refused in the
+--- handshake.
+---@param options table as of https.createServer, and allowHTTP1: boolean?
+---@param onRequest function?
+---@return Server
+function M.createSecureServer(options, onRequest)
+  if type(options) ~= "table" then error("http2.createSecureServer needs options: {cert = ..., key = ...}", 2) end
+  local copy = { ALPNProtocols = options.allowHTTP1 and { "h2", "http/1.1" } or { "h2" } }
+  for name, value in pairs(options) do copy[name] = value end
+  return require("https").createServer(copy, onRequest)
 end
 
 return M

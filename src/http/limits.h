@@ -24,6 +24,7 @@ struct limits {
     double body_rate_grace;    /* seconds before the rate counts */
     double write_timeout;      /* a client that reads nothing, reset */
     double handler_timeout;    /* until the head is sent, 503 */
+    double tls_timeout;        /* of a handshake, closed */
     double discard_timeout;    /* for reading an unread body away, closed */
 };
 
@@ -42,6 +43,7 @@ struct limits {
                      .body_rate_grace = 10,                                    \
                      .write_timeout = 60,                                      \
                      .handler_timeout = 60,                                    \
+                     .tls_timeout = 10,                                        \
                      .discard_timeout = 5})
 
 #endif

@@ -51,6 +51,9 @@ struct protocol {
     bool (*is_idle)(const struct conn *c);
     /* The connection is gone; release c->state. */
     void (*on_close)(struct conn *c);
+    /* The transport's handshake is complete; may give c to another protocol.
+     * Never called where the transport has none. */
+    void (*on_open)(struct conn *c);
 };
 
 struct conn {
@@ -75,6 +78,8 @@ struct conn {
     uint32_t lingered;   /* bytes discarded while lingering */
     uint8_t linger;      /* seconds; see conn_finish */
     bool dead, eof, paused, again, in_event;
+    bool handshaking;      /* the transport's; the protocol gets no bytes yet */
+    bool buffered, unsent; /* the transport's; see transport.h */
     bool want_flush, want_drain, finishing, lingering, feeding;
     union {
         struct sockaddr sa;

@@ -280,6 +280,28 @@ void script_serve(lua_State *L, int i, lua_CFunction push)
     call_start(call, 2);
 }
 
+static int push_reload(lua_State *L)
+{
+    slot_push(L, boot_slot);
+    lua_getfield(L, -1, "reload");
+    return 1;
+}
+
+void script_reload(void)
+{
+    lua_State *L = script_state.L;
+    struct call *call;
+    int n;
+
+    if (call_protected(push_reload, NULL, &n) != LUA_OK ||
+        (call = call_new(NULL)) == NULL) {
+        lua_pop(L, n);
+        return;
+    }
+    lua_xmove(L, call->co, 1);
+    call_start(call, 0);
+}
+
 static int check(lua_State *L)
 {
     push_source(L, "check", lua_touserdata(L, 1));
