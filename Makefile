@@ -24,8 +24,9 @@ DEV_lua5.4 = liblua5.4-dev
 DEV_luajit = libluajit2-5.1-dev
 DEV := $(or $(DEV_$(LUA)),$(error luaserve: LUA must be lua5.4 or luajit))
 DEPS = $(filter gcc clang,$(CC)) libc6-dev make pkg-config libev-dev libssl-dev \
-	$(DEV)
-DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-cjson curl
+	libnghttp2-dev $(DEV)
+DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-sec lua-cjson curl \
+	openssl
 DEPS_LINT = lua-check clang-format clang-tidy
 DEPS_BENCH = wrk
 DEPS_FUZZ = clang libclang-rt-14-dev
@@ -79,6 +80,9 @@ LUA_SHARED = $(call once,LUA_SHARED,pkg-config --libs $(LUA))
 SSL_CPPFLAGS = $(call once,SSL_CPPFLAGS,pkg-config --cflags openssl)
 SSL_LIBS = $(call once,SSL_LIBS,pkg-config --libs openssl)
 
+H2_CPPFLAGS = $(call once,H2_CPPFLAGS,pkg-config --cflags libnghttp2)
+H2_LIBS = $(call once,H2_LIBS,pkg-config --libs libnghttp2)
+
 # Lua is linked statically where its archive is there: one file to copy, and
 # calls that need no jump table. The archive goes in whole and its API is
 # exported, nothing else is: Lua modules written in C find it in the binary.
@@ -96,12 +100,12 @@ SANITIZE = $(if $(SAN),-fsanitize=address$(comma)undefined \
 	$(if $(findstring gcc,$(CC)),-static-libasan -static-libubsan))
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
 	-Wmissing-prototypes $(if $(WERROR),-Werror)
-DEFINES = -D_GNU_SOURCE -Isrc $(LUA_CPPFLAGS) $(SSL_CPPFLAGS) $(LLHTTP_CPPFLAGS) \
-	$(CPPFLAGS)
+DEFINES = -D_GNU_SOURCE -Isrc $(LUA_CPPFLAGS) $(SSL_CPPFLAGS) $(H2_CPPFLAGS) \
+	$(LLHTTP_CPPFLAGS) $(CPPFLAGS)
 COMPILE = $(CC) -std=gnu11 -pthread -fvisibility=hidden $(DEFINES) $(SANITIZE) \
 	$(CFLAGS) -MMD -MP
 LINK_FLAGS = -pthread $(SANITIZE) $(CFLAGS) -Wl,--as-needed $(LDFLAGS)
-LIBS = $(LLHTTP_LIBS) -lev $(SSL_LIBS) -lm -ldl
+LIBS = $(LLHTTP_LIBS) -lev $(SSL_LIBS) $(H2_LIBS) -lm -ldl
 
 # ---- Building ----
 
@@ -114,12 +118,14 @@ $(call need,command -v $(CC),$(CC),$(CC) libc6-dev)
 $(call need,command -v pkg-config,pkg-config,pkg-config)
 $(call need,pkg-config --exists $(LUA),$(LUA),$(DEV))
 $(call need,pkg-config --exists openssl,openssl,libssl-dev)
+$(call need,pkg-config --exists libnghttp2,libnghttp2,libnghttp2-dev)
 $(call need,printf '\043include <ev.h>' | $(CC) $(CPPFLAGS) -E -,libev,libev-dev)
 endef
 
 # $(call stamp,TEXT): writes TEXT to the target when it is not there already, so
 # that what depends on the target is made again when TEXT changes.
-stamp = $(shell mkdir -p $(@D))$(call replace,$(strip $(1)),$(file <$@))
+# (make 4.3 forgets to cut the last newline of files of some lengths.)
+stamp = $(shell mkdir -p $(@D))$(call replace,$(strip $(1)),$(strip $(file <$@)))
 replace = $(if $(subst x$(1),,x$(2))$(subst x$(2),,x$(1)),$(file >$@,$(1)))
 
 $(BUILD)/compile.stamp: FORCE

@@ -20,9 +20,11 @@ local FILES = {
   ["lua/node/events.lua"] = { M = "events.", EventEmitter = "emitter:" },
   ["lua/node/fs.lua"] = { M = "fs.", Stats = "stats:" },
   ["lua/node/http.lua"] = { M = "http.", Server = "server:" },
+  ["lua/node/https.lua"] = { M = "https.", methods = "server:" },
   ["lua/node/path.lua"] = { M = "path." },
   ["lua/node/process.lua"] = { M = "process.", self = false },
   ["lua/node/querystring.lua"] = { M = "querystring." },
+  ["lua/node/tls.lua"] = { M = "tls." },
   ["lua/node/timers.lua"] = { M = "timers.", Immediate = "timer:" },
   ["lua/node/url.lua"] = { M = "url." },
   ["lua/luaserve/url/class.lua"] = { M = false, Methods = "address:", setters = false },
@@ -32,7 +34,8 @@ local FILES = {
 
 -- Lua files that scripts cannot, or should not, require; they have no reference.
 local INTERNAL = {
-  ["lua/luaserve/boot.lua"] = true, ["lua/luaserve/file_stream.lua"] = true, ["lua/luaserve/inspect.lua"] = true,
+  ["lua/luaserve/boot.lua"] = true, ["lua/luaserve/certificates.lua"] = true,
+  ["lua/luaserve/file_stream.lua"] = true, ["lua/luaserve/inspect.lua"] = true,
   ["lua/luaserve/listen.lua"] = true, ["lua/luaserve/listeners.lua"] = true,
   ["lua/luaserve/url/host.lua"] = true, ["lua/luaserve/url/percent.lua"] = true, ["lua/luaserve/url/record.lua"] = true,
 }
@@ -128,7 +131,7 @@ describe("docs/api.md", function()
       local http, fs, url = require "http", require "fs", require "url"
       local known = { luaserve = require "luaserve", http = http, fs = fs, url = url, json = require "json",
         timers = require "timers", events = require "events", crypto = require "crypto", process = process,
-        console = console, querystring = require "querystring", path = require "path",
+        https = require "https", tls = require "tls", console = console, querystring = require "querystring", path = require "path",
         emitter = require("events").EventEmitter(), stats = fs.statSync("."), handle = fs.open(__filename),
         reader = fs.createReadStream(__filename), writer = fs.createWriteStream("/dev/null"),
         timer = setTimeout(function() end, 1), hash = require("crypto").createHash("sha256"),
@@ -149,6 +152,9 @@ describe("docs/api.md", function()
         end
         res:finish(table.concat(wrong, " "))
       end)
+      for name, fn in pairs(require("https").createServer({})) do -- what it has besides
+        if known.server[name] == nil then known.server[name] = fn end
+      end
       known.server:on("connection", function(socket) known.socket = socket end)
       known.server:listen(0, "127.0.0.1", function() print("port " .. known.server:address().port) end)
     ]])

@@ -199,6 +199,36 @@ set_text(struct parser *p, const struct usage_row *row, const char *value)
 }
 
 static enum options_result
+add_text(struct parser *p, const struct usage_row *row, const char *value)
+{
+    struct options_texts *texts = (void *)((char *)p->options + row->at);
+
+    if (texts->n == OPTIONS_TEXTS_MAX)
+        return fail(p, "--%s: at most %d of them", row->name,
+                    OPTIONS_TEXTS_MAX);
+    texts->text[texts->n++] = value;
+    return OPTIONS_RUN;
+}
+
+/* Certificates come with their keys, or are made by us. */
+static enum options_result check_tls(struct parser *p)
+{
+    const struct options *o = p->options;
+
+    if (o->tls && strcmp(o->tls, "dev") != 0)
+        return fail(p,
+                    "--tls %.100s: dev is all there is, as in --tls dev; "
+                    "certificates of your own are --tls-cert and --tls-key",
+                    o->tls);
+    if (o->tls && o->tls_cert.n > 0)
+        return fail(p, "--tls dev makes the certificate: leave --tls-cert out");
+    if (o->tls_cert.n != o->tls_key.n)
+        return fail(p, "each --tls-cert needs its --tls-key, as in --tls-cert "
+                       "cert.pem --tls-key key.pem");
+    return OPTIONS_RUN;
+}
+
+static enum options_result
 set_choice(struct parser *p, const struct usage_row *row, const char *value)
 {
     bool level = row->kind == USAGE_LOG_LEVEL;
@@ -241,6 +271,8 @@ static enum options_result
 set_value(struct parser *p, const struct usage_row *row, const char *value)
 {
     switch (row->kind) {
+    case USAGE_TEXTS:
+        return add_text(p, row, value);
     case USAGE_LISTEN:
         return add_listen(p, value);
     case USAGE_LOG_LEVEL:
@@ -351,5 +383,7 @@ enum options_result options_parse(int argc, char **argv,
         if (result != OPTIONS_RUN)
             return result;
     }
+    if (check_tls(&p) != OPTIONS_RUN)
+        return OPTIONS_ERROR;
     return take_script(&p);
 }

@@ -15,7 +15,11 @@
 #include "net/work.h"
 #include "usage.h"
 
-enum { OPTIONS_LISTEN_MAX = 16, OPTIONS_ERROR_SIZE = 512 };
+enum {
+    OPTIONS_LISTEN_MAX = 16,
+    OPTIONS_TEXTS_MAX = 8,
+    OPTIONS_ERROR_SIZE = 512
+};
 
 enum options_result {
     OPTIONS_RUN,
@@ -32,6 +36,12 @@ struct options_listen {
     struct addr addr;          /* where host is "" */
 };
 
+/* The values of an option that may be repeated. */
+struct options_texts {
+    const char *text[OPTIONS_TEXTS_MAX];
+    unsigned n;
+};
+
 /* Strings are borrowed from argv. */
 struct options {
     enum options_source source;
@@ -42,6 +52,9 @@ struct options {
 
     struct options_listen listen[OPTIONS_LISTEN_MAX];
     unsigned listens; /* 1 where none was given, 0 only with check */
+
+    struct options_texts tls_cert, tls_key; /* as many of each; PEM files */
+    const char *tls; /* "dev": a certificate of our own making; or NULL */
 
     const char *access_log; /* "-" is standard output; NULL: none */
     enum access_format log_format;

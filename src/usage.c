@@ -22,6 +22,12 @@ static const struct usage_row main_rows[] = {
      "8080, :8080 (all interfaces), [::1]:8080,\n"
      "unix:/run/app.sock (default $HOST:$PORT or 8080)",
      NULL},
+    {0, USAGE_TEXTS, "tls-cert", "FILE", "cert.pem", AT(tls_cert), 0, 0,
+     "serves them over TLS; PEM, with its chain", NULL},
+    {0, USAGE_TEXTS, "tls-key", "FILE", "key.pem", AT(tls_key), 0, 0,
+     "its private key; repeat both for further hosts", NULL},
+    {0, USAGE_TEXT, "tls", "dev", "dev", AT(tls), 0, 0,
+     "makes a certificate for localhost to try it out", NULL},
     {'e', USAGE_CODE, "eval", "CODE", "'print(1)'", AT(code), 0, 0,
      "run CODE; all further arguments are its own", NULL},
     {'c', USAGE_FLAG, "check", NULL, NULL, AT(check), 0, 0,
@@ -69,6 +75,8 @@ static const struct usage_row limit_rows[] = {
      YEAR, "client that reads nothing", NULL},
     {0, USAGE_SECONDS, "handler-timeout", "S", "60", LIMIT(handler_timeout), 0,
      YEAR, "handler until it sends the head", NULL},
+    {0, USAGE_SECONDS, "tls-timeout", "S", "10", LIMIT(tls_timeout), 0, YEAR,
+     "TLS handshake", NULL},
     {0, USAGE_SECONDS, "cpu-budget", "S", "5", AT(cpu_budget), 0, YEAR,
      "CPU time of one uninterrupted run of Lua", NULL},
     {0, USAGE_SIZE, "max-memory", "SIZE", "512M", AT(max_memory), 0, 1024 * GIB,
@@ -77,6 +85,8 @@ static const struct usage_row limit_rows[] = {
      1e9, "open connections", "9/10 of the descriptors"},
     {0, USAGE_COUNT, "max-requests", "N", "1000", LIMIT(max_requests), 0, 1e9,
      "requests on a connection", "none"},
+    {0, USAGE_COUNT, "h2-max-streams", "N", "100", LIMIT(max_streams), 1, 10000,
+     "streams open on a connection of HTTP/2", NULL},
 };
 
 enum {

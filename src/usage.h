@@ -18,6 +18,7 @@ enum usage_kind {
     USAGE_SIZE,    /* uint64_t */
     USAGE_COUNT,   /* uint64_t */
     USAGE_SECONDS, /* double */
+    USAGE_TEXTS,   /* struct options_texts: adds up */
     USAGE_LISTEN,
     USAGE_LOG_LEVEL,
     USAGE_LOG_FORMAT,

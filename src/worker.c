@@ -91,6 +91,8 @@ static void on_signal(struct ev_loop *ev, struct ev_signal *watcher, int events)
         return;
     if (signo == SIGHUP || signo == SIGUSR1) {
         reopen_logs();
+        if (signo == SIGHUP)
+            script_reload();
     } else if (script_state.draining) {
         script_state.exit_code = 128 + signo;
         loop_stop(loop);
@@ -150,6 +152,33 @@ static int open_logs(void)
     return 0;
 }
 
+static void push_texts(lua_State *L, const struct options_texts *texts,
+                       const char *field)
+{
+    unsigned i;
+
+    lua_createtable(L, (int)texts->n, 0);
+    for (i = 0; i < texts->n; i++) {
+        lua_pushstring(L, texts->text[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    lua_setfield(L, -2, field);
+}
+
+/* [-0, +0, m] The certificates of the command line, as field tls of the table
+ * on top. */
+static void push_tls(lua_State *L)
+{
+    if (options->tls == NULL && options->tls_cert.n == 0)
+        return;
+    lua_createtable(L, 0, 3);
+    push_texts(L, &options->tls_cert, "cert");
+    push_texts(L, &options->tls_key, "key");
+    lua_pushboolean(L, options->tls != NULL);
+    lua_setfield(L, -2, "dev");
+    lua_setfield(L, -2, "tls");
+}
+
 /* [-0, +1, m] The addresses of --listen as boot.serve takes them. */
 static int push_addresses(lua_State *L)
 {
@@ -173,6 +202,7 @@ static int push_addresses(lua_State *L)
         }
         lua_rawseti(L, -2, (int)i + 1);
     }
+    push_tls(L);
     return 1;
 }
 

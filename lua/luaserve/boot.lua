@@ -335,23 +335,32 @@ end
 
 -- ---- an app that the script returned
 
-local function url_of(address)
+local function url_of(address, scheme)
   if type(address) == "string" then return "unix:" .. address end
   local host = address.address
   if host == "::" or host == "0.0.0.0" then host = "localhost" end
   if host:find(":", 1, true) then host = "[" .. host .. "]" end
-  return "http://" .. host .. ":" .. address.port
+  return scheme .. "://" .. host .. ":" .. address.port
 end
 
 --- Serves app on the addresses of --listen.
 ---@param app function|table
 ---@param addresses {host: string?, port: integer?, path: string?}[]
 function M.serve(app, addresses)
-  local http = require "http"
+  local create = require("http").createServer
+  if addresses.tls then create = require("luaserve.certificates").creator(addresses.tls, give_up) end
   for _, address in ipairs(addresses) do
-    local server = http.createServer(app)
-    server:listen(address, function() print("listening on " .. url_of(server:address())) end)
+    local server = create(app)
+    server:listen(address, function()
+      print("listening on " .. url_of(server:address(), addresses.tls and "https" or "http"))
+    end)
   end
+end
+
+--- Reads what came from files again, on SIGHUP.
+function M.reload()
+  local https = package.loaded.https
+  if https then https.reload() end
 end
 
 return M

@@ -10,6 +10,7 @@ local readable = require "luaserve.readable"
 local request = require "luaserve.core.request"
 local response = require "luaserve.core.response"
 local socket = require "luaserve.core.socket"
+local tls = require "luaserve.core.tls"
 
 local M = {}
 
@@ -22,6 +23,10 @@ local ABORTED, DRAIN = 4, 8
 ---@field localAddress string?
 ---@field localPort integer?
 ---@field encrypted boolean
+---@field authorized boolean? the client has shown a certificate that is trusted
+---@field authorizationError string? why not, where one was asked for
+---@field alpnProtocol string|false|nil
+---@field servername string? the host that the client has asked for
 ---@field writable boolean
 ---@field destroyed boolean
 local Socket = events.inherit({})
@@ -89,6 +94,9 @@ function Socket:destroy()
   rawget(self, 2):close()
   return self
 end
+
+-- What there is to know of an encrypted one (script/l_tls_peer.c); nil for others.
+for name, fn in pairs(tls.methods) do Socket[name] = fn end
 
 Socket.pause = readable.pause
 Socket.isPaused = readable.isPaused

@@ -124,8 +124,8 @@ local function dispatcher(server)
 end
 
 -- As in script/l_server.h.
-local CONNECTION, REFUSAL, UPGRADE = 1, 2, 3
-local told = { connection = CONNECTION, clientError = REFUSAL, upgrade = UPGRADE }
+local CONNECTION, REFUSAL, UPGRADE, NAME, FAILURE = 1, 2, 3, 4, 5
+local told = { connection = CONNECTION, clientError = REFUSAL, upgrade = UPGRADE, tlsClientError = FAILURE }
 
 listeners.observe(Server, function(self, event)
   for name, kind in pairs(told) do
@@ -168,6 +168,14 @@ special[UPGRADE] = function(server, x)
   local req, res, raw, head = native.take(x)
   socket.take_over(raw, res)
   return emit_here(server, "upgrade", req, raw, head)
+end
+
+special[NAME] = function(server, id)
+  return server._choose(id)
+end
+
+special[FAILURE] = function(server, ip, why)
+  EventEmitter.emit(server, "tlsClientError", core.error(why, "ERR_SSL"), { remoteAddress = ip, encrypted = true })
 end
 
 -- ---- limits

@@ -367,6 +367,26 @@ static void check_fits_a_screen(struct str text)
     CHECK(lines <= 23); /* and one for the prompt */
 }
 
+static void takes_certificates_with_their_keys(void)
+{
+    CHECK_INT(PARSE("--tls-cert", "a", "--tls-key", "b", "--tls-cert=c",
+                    "--tls-key", "d", "--tls-timeout", "2.5", "app.lua"),
+              OPTIONS_RUN);
+    CHECK_INT(options.tls_cert.n, 2);
+    CHECK_STR(str_of(options.tls_cert.text[1]), "c");
+    CHECK_STR(str_of(options.tls_key.text[1]), "d");
+    CHECK(options.limits.tls_timeout == 2.5);
+    CHECK(options.tls == NULL);
+    CHECK_STR(FAILURE("--tls-cert", "a", "app.lua"),
+              "each --tls-cert needs its --tls-key, as in --tls-cert cert.pem "
+              "--tls-key key.pem");
+    CHECK_STR(FAILURE("--tls", "dev", "--tls-cert", "a", "--tls-key", "b",
+                      "app.lua"),
+              "--tls dev makes the certificate: leave --tls-cert out");
+    CHECK_INT(PARSE("--tls", "dev", "app.lua"), OPTIONS_RUN);
+    CHECK_STR(str_of(options.tls), "dev");
+}
+
 static void help_fits_a_screen(void)
 {
     struct str text = page_text(USAGE_MAIN);
@@ -411,7 +431,8 @@ static void examples_are_right(void)
                                         "cpu-budget",
                                         "max-memory",
                                         "max-connections",
-                                        "max-requests"};
+                                        "max-requests",
+                                        "h2-max-streams"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const struct usage_row *row = usage_find(names[i]);
@@ -447,6 +468,7 @@ int main(void)
     RUN(survives_absurd_names);
     RUN(wants_a_script);
     RUN(answers_help_and_version_at_once);
+    RUN(takes_certificates_with_their_keys);
     RUN(help_fits_a_screen);
     RUN(help_tells_the_defaults);
     RUN(examples_are_right);

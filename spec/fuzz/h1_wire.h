@@ -24,12 +24,6 @@ static struct {
     struct bytes out; /* what the client has got */
 } wire;
 
-static enum io wire_handshake(struct conn *c)
-{
-    (void)c;
-    return IO_OK;
-}
-
 static enum io wire_read(struct conn *c, char *p, size_t n, size_t *got)
 {
     FUZZ_CHECK(c == wire.c && n > 0);
@@ -78,7 +72,6 @@ static void wire_close(struct conn *c)
 }
 
 static const struct transport wire_transport = {
-    .handshake = wire_handshake,
     .read = wire_read,
     .write = wire_write,
     .shutdown = wire_shutdown,

@@ -57,15 +57,39 @@ local function open(target, opts)
   return open_tcp(opts.host or "127.0.0.1", target, opts)
 end
 
+local function encrypt(sock, opts)
+  local params = { mode = "client", protocol = "any", verify = "none", options = "all" }
+  for name, value in pairs(type(opts.tls) == "table" and opts.tls or {}) do
+    params[name] = value
+  end
+  -- What the wrapped socket can no longer be told: closing resets.
+  assert(sock:setoption("linger", { on = true, timeout = 0 }))
+  local wrapped = assert(require("ssl").wrap(sock, params))
+  if params.servername then
+    wrapped:sni(params.servername)
+  end
+  wrapped:settimeout(poll.seconds(opts.timeout or 5))
+  local ok, message = wrapped:dohandshake()
+  if not ok then
+    wrapped:close()
+    return nil, message
+  end
+  return wrapped
+end
+
 --- Connects. `target` is a server of the specs, or a port of 127.0.0.1. Options:
 --- host, port, unix (a path), timeout (of each later read, seconds, default 5),
---- rcvbuf (bytes), try (return nil and a message where nobody listens).
+--- rcvbuf (bytes), try (return nil and a message where nobody listens), tls (true,
+--- or options of LuaSec, and servername: conn.sock is then LuaSec's).
 ---@param target spec.Process|integer|nil
 ---@param opts table?
 ---@return spec.Conn?, string?
 function M.connect(target, opts)
   opts = opts or {}
   local sock, message = open(target, opts)
+  if sock and opts.tls then
+    sock, message = encrypt(sock, opts)
+  end
   if not sock then
     if opts.try then
       return nil, message
@@ -115,7 +139,7 @@ function Conn:send(bytes, timeout)
     local last, message, partial = self.sock:send(bytes, at + 1)
     at = math.tointeger(last or partial)
     if not last then
-      if message ~= "timeout" then
+      if message ~= "timeout" and message ~= "wantwrite" and message ~= "wantread" then
         return nil, message, at
       end
       local left = deadline - poll.now()
@@ -286,7 +310,9 @@ end
 
 --- Closes with a reset (RST) instead of an orderly end.
 function Conn:reset()
-  self.sock:setoption("linger", { on = true, timeout = 0 })
+  if self.sock.setoption then -- LuaSec's was told when it was made
+    self.sock:setoption("linger", { on = true, timeout = 0 })
+  end
   self:close()
 end
 

@@ -37,11 +37,20 @@ function handlers.echo(req, res)
 end
 ]]
 
+local PLAIN = "\nlocal create = http.createServer\n"
+
+local ENCRYPTED = [[
+
+local function create(handler)
+  return require("https").createServer({ cert = %q, key = %q }, handler)
+end
+]]
+
 local TAIL = [[
 
 for name, handler in pairs(handlers) do
   local server
-  server = http.createServer(function(req, res)
+  server = create(function(req, res)
     if req.url == "/-/probe" then return res:finish("in step") end
     return handler(req, res)
   end)
@@ -60,8 +69,9 @@ end
 
 --- The application's code, and how many ports it announces.
 ---@param document table of wire.parse
+---@param pair { cert: string, key: string }? serves over TLS with it
 ---@return string code, integer ports
-function M.code(document)
+function M.code(document, pair)
   local parts, ports = { HEAD }, 1
   for _, case in ipairs(document.cases) do
     if case.handler then
@@ -70,6 +80,7 @@ function M.code(document)
         M.handler_name(case), case.name, case.handler))
     end
   end
+  table.insert(parts, pair and ENCRYPTED:format(pair.cert, pair.key) or PLAIN)
   table.insert(parts, TAIL)
   return table.concat(parts), ports
 end

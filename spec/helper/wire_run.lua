@@ -4,10 +4,12 @@
 --   can_split(case) -> boolean           whether run_split says anything about it
 --   run_split(case, target)              the same with the bytes split at every place
 -- and stands in M.transports; another one is added there and nowhere else.
+local certs = require("spec.helper.certs")
 local client = require("spec.helper.client")
 local server = require("spec.helper.server")
 local wire_app = require("spec.helper.wire_app")
 local wire_check = require("spec.helper.wire_check")
+local wire_h2 = require("spec.helper.wire_h2")
 
 local M = {}
 
@@ -69,7 +71,7 @@ end
 
 -- One connection through all steps; `send(conn, bytes)` writes.
 local function run_once(case, target, how, send)
-  local conn = client.connect(port_of(case, target))
+  local conn = client.connect(port_of(case, target), { tls = target.tls })
   for _, step in ipairs(case.steps) do
     if step.kind == "request" then
       send(conn, step.bytes)
@@ -178,7 +180,32 @@ function h1.run_split(case, target)
   sync:close()
 end
 
+-- Over TLS each write is a record. Byte by byte is all that is split: a handshake
+-- for every place would take minutes, and what parses is the same.
+local https = { name = "https", run = h1.run }
+
+function https.start(document)
+  local code, ports = wire_app.code(document, certs.of())
+  local target = server.serve(code, { ports = ports, timeout = 10 })
+  target.tls = true
+  return target
+end
+
+function https.can_split(case)
+  local bytes = 0
+  for _, step in ipairs(case.steps) do
+    bytes = bytes + (step.kind == "request" and #step.bytes or 0)
+  end
+  return bytes <= SPLIT_LIMIT
+end
+
+function https.run_split(case, target)
+  run_once(case, target, "byte by byte", function(conn, bytes)
+    conn:send_slowly(bytes, 1)
+  end)
+end
+
 --- What the documents are run over.
-M.transports = { h1 }
+M.transports = { h1, https, wire_h2 }
 
 return M

@@ -164,7 +164,9 @@ end)
 
 describe("a client that has shut its side down", function()
   it("gets its answer, also from a handler that waits", function()
-    local server = helper.serve_handler("if req.url == '/wait' then require('timers').sleep(50) end res:finish('answer')")
+    local server = helper.serve_handler([[
+      if req.url == "/wait" then require("timers").sleep(50) end
+      res:finish("answer")]])
     for _, path in ipairs({ "/", "/wait" }) do
       local conn = helper.connect(server)
       conn:send(request(path))

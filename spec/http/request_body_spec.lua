@@ -72,7 +72,9 @@ describe("req:text()", function()
   end)
 
   it("cannot be called twice at once", function()
-    local server = helper.serve_handler("setImmediate(function() print(pcall(req.text, req)) end) res:finish(req:text())")
+    local server = helper.serve_handler([[
+      setImmediate(function() print(pcall(req.text, req)) end)
+      res:finish(req:text())]])
     local conn = begin(server, 2, "a")
     server:wait_output("false\t.*the body is being read already")
     conn:send("b")
@@ -115,7 +117,9 @@ describe("req:json()", function()
   end)
 
   it("can be caught", function()
-    local catching = helper.serve_handler("local ok, err = pcall(req.json, req) return err.status .. ' ' .. tostring(ok)")
+    local catching = helper.serve_handler([[
+      local ok, err = pcall(req.json, req)
+      return err.status .. " " .. tostring(ok)]])
     assert.equal("400 false", post(catching, "{").body)
   end)
 end)

@@ -140,7 +140,8 @@ describe("req.trailers", function()
     local text = report([[
       req:text()
       say(req.trailers["x-sum"], req.headers["x-sum"], table.concat(req.rawTrailers, "|"))]],
-      { raw = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Sum: 7\r\nX-Sum: 8\r\n\r\n" })
+      { raw = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        .. "1\r\nx\r\n0\r\nX-Sum: 7\r\nX-Sum: 8\r\n\r\n" })
     assert.equal("7, 8 nil X-Sum|7|X-Sum|8", text)
   end)
 

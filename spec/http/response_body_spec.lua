@@ -90,7 +90,8 @@ describe("write", function()
   end)
 
   it("to HTTP/1.0 ends with the connection", function()
-    local response = answer("res:write('a') res:finish('b')", { version = "1.0", headers = { Connection = "keep-alive" } })
+    local response = answer("res:write('a') res:finish('b')",
+      { version = "1.0", headers = { Connection = "keep-alive" } })
     assert.same({ "ab", "close", "close" }, { response.body, response.framing, response.headers.connection })
   end)
 
@@ -340,11 +341,13 @@ describe("a returned value", function()
 
   it("is none where it is anything else, or where the head was sent", function()
     for _, value in ipairs({ "42", "true", "setmetatable({}, {})", "res", "print", "201", "99, 'x'" }) do
-      assert.equal("200 nil answered", returned("setTimeout(function() res:finish('answered') end, 5) return " .. value))
+      assert.equal("200 nil answered",
+        returned("setTimeout(function() res:finish('answered') end, 5) return " .. value))
     end
     assert.equal("200 nil answered", returned("res:finish('answered') return 'ignored'"))
     assert.equal("200 nil answered", returned("return res:finish('answered')"))
-    assert.equal("200 nil answered", returned("res:write('answered') setTimeout(function() res:finish() end, 1) return 'no'"))
+    assert.equal("200 nil answered",
+      returned("res:write('answered') setTimeout(function() res:finish() end, 1) return 'no'"))
   end)
 
   it("that cannot be JSON is a 500", function()

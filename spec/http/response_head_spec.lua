@@ -112,7 +112,8 @@ describe("setHeader", function()
       try(function() res:setHeader(1, "x") end)]])
     local count = {}
     for line in out:gmatch("[^\n]+") do
-      local kind = line:match("^Header name must be a valid HTTP token") or line:match("^Invalid character in header content")
+      local kind = line:match("^Header name must be a valid HTTP token")
+        or line:match("^Invalid character in header content")
         or line:match("^Invalid value %(%a+%)") or line:match("the name of a header is a string")
       assert(kind, line)
       count[kind] = (count[kind] or 0) + 1
@@ -200,7 +201,10 @@ describe("writeHead", function()
 
   it("takes a flat list, where a repeated name is a repeated header", function()
     assert.equal("X: 0\nA: 1\nA: 2\nB: 3",
-      sent_fields("res:setHeader('a', 'old') res:setHeader('X', 0) res:writeHead(200, {'A', 1, 'A', '2', 'B', 3}) res:finish()"))
+      sent_fields([[
+      res:setHeader("a", "old") res:setHeader("X", 0)
+      res:writeHead(200, {"A", 1, "A", "2", "B", 3})
+      res:finish()]]))
   end)
 
   it("takes lists of values", function()
@@ -336,8 +340,11 @@ describe("onHead", function()
   it("runs once, before the head leaves, whatever commits it", function()
     for _, commit in ipairs({ "res:finish('x')", "res:write('x') res:finish()", "res:flushHeaders() res:finish('x')",
       "res['end'](res, 'x')", "return 'x'", "res:writeHead(200) res:finish('x')" }) do
-      local server = helper.serve_handler("res:onHead(function(r) print('hook', r == res) r:setHeader('X', 'hooked') end) "
-        .. commit)
+      local server = helper.serve_handler([[
+        res:onHead(function(r)
+          print("hook", r == res)
+          r:setHeader("X", "hooked")
+        end) ]] .. commit)
       local response = helper.get(server, "/")
       assert.equal("hooked", response.headers.x, commit)
       assert.equal("x", response.body)

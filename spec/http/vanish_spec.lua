@@ -115,7 +115,8 @@ local STAGES = {
   ["between chunks"] = chunked("/data", "2\r\nab\r\n"),
   ["in the size of a chunk"] = chunked("/chunks", "2"),
   ["in the trailers"] = chunked("/text", "2\r\nab\r\n0\r\nX: "),
-  ["while it is asked to continue"] = "POST /text HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+  ["while it is asked to continue"] = "POST /text HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+    .. "Content-Length: 5\r\n\r\n",
   ["while a large answer is sent"] = get("/big"),
   ["while an answer is streamed"] = get("/stream"),
   ["while writes wait for callbacks"] = get("/callbacks"),
@@ -195,9 +196,11 @@ local function random(seed)
   end
 end
 
-local PARTS = { "GET ", "POST ", "/", "/text", "/data", "/pipe", " HTTP/1.1", " HTTP/1.0", "\r\n", "\n", "\r", ":", " ", "\t",
+local PARTS = { "GET ", "POST ", "/", "/text", "/data", "/pipe", " HTTP/1.1", " HTTP/1.0", "\r\n", "\n", "\r", ":", " ",
+  "\t",
   "Host: a", "Content-Length: 5", "Content-Length: 99999999999999999999", "Transfer-Encoding: chunked",
-  "Transfer-Encoding: gzip, chunked", "Connection: close", "Connection: upgrade", "Upgrade: echo", "Expect: 100-continue",
+  "Transfer-Encoding: gzip, chunked", "Connection: close", "Connection: upgrade", "Upgrade: echo",
+  "Expect: 100-continue",
   "5\r\nhello\r\n", "0\r\n\r\n", "ffffffffffffffff\r\n", ";ext=\"", "\0", "\255\254", "%00%2e%2e/", "?a=b&c",
   "\r\n\r\n", ("A"):rep(300), "Cookie: a=b; c", "X-A: ", "hello" }
 

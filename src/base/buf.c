@@ -125,6 +125,55 @@ void buf_append_ref(struct buf *buf, const char *p, size_t n,
     buf->size += n;
 }
 
+/* Takes the first segment out of buf. */
+static struct buf_segment *shift(struct buf *buf)
+{
+    struct buf_segment *s = buf->head;
+
+    buf->head = s->next;
+    if (buf->head == NULL)
+        buf->tail = NULL;
+    buf->size -= s->n;
+    s->next = NULL;
+    return s;
+}
+
+void buf_move(struct buf *to, struct buf *from, size_t n)
+{
+    struct buf_segment *s;
+
+    while ((s = from->head) != NULL && n > 0) {
+        size_t part = s->n < n ? s->n : n;
+
+        n -= part;
+        if (s->end != NULL) { /* ours: a copy keeps small frames together */
+            buf_append(to, s->p, part);
+            buf_consume(from, part);
+        } else if (part == s->n) {
+            push(to, shift(from));
+            to->size += part;
+        } else {
+            buf_append_ref(to, s->p, part, NULL, NULL);
+            s->p += part;
+            s->n -= part;
+            from->size -= part;
+        }
+    }
+}
+
+void buf_retire(struct buf *to, struct buf *from)
+{
+    while (from->head != NULL) {
+        struct buf_segment *s = shift(from);
+
+        s->n = 0;
+        if (to->size > 0 && s->end == NULL)
+            push(to, s);
+        else
+            give_chunk(s);
+    }
+}
+
 int buf_iov(const struct buf *buf, struct iovec *iov, int max)
 {
     const struct buf_segment *s;

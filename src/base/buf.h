@@ -41,6 +41,16 @@ void buf_append(struct buf *buf, const char *p, size_t n);
 void buf_append_ref(struct buf *buf, const char *p, size_t n,
                     void (*release)(void *arg), void *arg);
 
+/* Moves the first n bytes (at most from->size) of from to the end of to. What
+ * is anchored is not copied. An anchored piece of which only a part is moved
+ * stays anchored by the rest: from must then be emptied by further moves, or by
+ * buf_retire, before to is cleared. */
+void buf_move(struct buf *to, struct buf *from, size_t n);
+
+/* Drops what is left in from, from which bytes were moved to the queue to: what
+ * is anchored is released when all that is in to now has left it. */
+void buf_retire(struct buf *to, struct buf *from);
+
 /* Fills iov with up to max pieces from the front; returns their count. */
 int buf_iov(const struct buf *buf, struct iovec *iov, int max);
 

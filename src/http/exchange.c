@@ -4,6 +4,7 @@
 #include "http/exchange.h"
 
 #include "base/mem.h"
+#include "http/server.h"
 #include "http/status.h"
 
 enum { KEPT_MAX = 128 };
@@ -19,6 +20,7 @@ struct exchange *exchange_new(struct server *server)
     list_init(&x->link);
     pool_init(&x->pool);
     x->server = server;
+    x->encrypted = server != NULL && server->tls != NULL;
     x->status = 200;
     x->declared = -1;
     alive++;

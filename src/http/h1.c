@@ -12,6 +12,7 @@
 #include "http/h1_out.h"
 #include "http/h1_raw.h"
 #include "http/h1_state.h"
+#include "http/h2.h"
 #include "http/server.h"
 
 /* ---- deadlines */
@@ -325,6 +326,23 @@ static bool step(struct h1 *h)
     }
 }
 
+/* What a connection begins with may be the preface of a client that knows that
+ * HTTP/2 is spoken here (RFC 9113 3.3). */
+static bool may_be_h2(const struct h1 *h, const char *p)
+{
+    return *p == 'P' && h->requests == 0 && h->x == NULL && h->blanks == 0 &&
+           h->state == H1_HEAD && h->scan.line == 0;
+}
+
+static size_t become_h2(struct h1 *h, char *p, size_t n)
+{
+    struct conn *c = h->c;
+
+    mem_free(h);
+    h2_start(c);
+    return c->protocol->on_data(c, p, n);
+}
+
 static size_t on_data(struct conn *c, char *p, size_t n)
 {
     struct h1 *h = c->state;
@@ -333,6 +351,13 @@ static size_t on_data(struct conn *c, char *p, size_t n)
         h->state = H1_CLOSING;
     if (h->state == H1_HEAD && h->scan.line == 0 && c->in.n == 0)
         h->since = loop_now(c->loop); /* the first byte of a head */
+    if (may_be_h2(h, p) && h2_preface(p, n) >= 0) {
+        if (n >= H2_PREFACE_SIZE)
+            return become_h2(h, p, n);
+        h->in = (struct str){p, n};
+        h1_set_deadline(h);
+        return 0;
+    }
     h->in = (struct str){p, n};
     h->stepping = true;
     while (!c->dead && step(h)) {

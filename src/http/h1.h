@@ -32,18 +32,4 @@ void h1_next(struct h1 *h);
  * away, or costs the connection. */
 void h1_responded(struct h1 *h);
 
-/* ---- for h1_out.c */
-
-struct exchange;
-struct h1;
-
-/* Outside of step(): does what step() would do about an ended response. */
-void h1_settle(struct h1 *h);
-
-/* Sets the connection's deadline to what its state asks for. */
-void h1_set_deadline(struct h1 *h);
-
-/* Within step(): delivers what is there of the body that x reads. */
-void h1_pull(struct h1 *h, struct exchange *x);
-
 #endif

@@ -86,6 +86,19 @@ static int unknown_method(struct str method)
     return 501;
 }
 
+int head_method_status(struct str method)
+{
+#define NAME(number, name, string) STR(#string),
+    static const struct str known[] = {HTTP_METHOD_MAP(NAME)};
+#undef NAME
+    size_t i;
+
+    for (i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (str_eq(method, known[i]))
+            return 0;
+    return unknown_method(method);
+}
+
 /* Reads the line into x; *rest becomes the field lines. */
 static int request_line(struct exchange *x, struct str *rest)
 {

@@ -36,6 +36,10 @@ struct head {
 int head_parse(struct exchange *x, struct head *out, char *p, size_t n,
                const struct limits *limits);
 
+/* 0 for a method that HTTP/1 knows here, else the status for it: 501, or 400
+ * where it is none (RFC 9110 9.1). For h2, whose library takes any token. */
+int head_method_status(struct str method);
+
 /* The version of llhttp, as text. */
 const char *head_library(void);
 

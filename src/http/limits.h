@@ -16,6 +16,7 @@ struct limits {
     uint64_t max_discard;      /* of an unread body, then closed */
     uint64_t max_connections;  /* 0: nine tenths of the descriptors */
     uint64_t max_requests;     /* on one connection; 0: any number */
+    uint64_t max_streams;      /* of HTTP/2, open on one connection */
     double keep_alive_timeout; /* quiet between requests, closed */
     double headers_timeout;    /* the whole head, 408 */
     double request_timeout;    /* the whole request, 408 */
@@ -23,6 +24,7 @@ struct limits {
     double body_rate_grace;    /* seconds before the rate counts */
     double write_timeout;      /* a client that reads nothing, reset */
     double handler_timeout;    /* until the head is sent, 503 */
+    double tls_timeout;        /* of a handshake, closed */
     double discard_timeout;    /* for reading an unread body away, closed */
 };
 
@@ -33,6 +35,7 @@ struct limits {
                      .max_trailer_size = 16 * 1024,                            \
                      .max_body = 1024 * 1024,                                  \
                      .max_discard = 256 * 1024,                                \
+                     .max_streams = 100,                                       \
                      .keep_alive_timeout = 75,                                 \
                      .headers_timeout = 20,                                    \
                      .request_timeout = 300,                                   \
@@ -40,6 +43,7 @@ struct limits {
                      .body_rate_grace = 10,                                    \
                      .write_timeout = 60,                                      \
                      .handler_timeout = 60,                                    \
+                     .tls_timeout = 10,                                        \
                      .discard_timeout = 5})
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 #include "http/access.h"
-#include "http/h1.h"
+#include "http/greeting.h"
 #include "net/conn.h"
 
 static struct list all = {&all, &all};
@@ -78,18 +78,16 @@ static void evict(struct server *s, const struct conn *newest)
 static void on_accept(struct listener *l, int fd, const struct addr *peer)
 {
     struct server *s = l->owner;
-    struct conn *c =
-        conn_open(s->loop, fd, peer, &plain_transport, &h1_protocol, &s->conns);
+    struct conn *c = greeting_open(s->loop, fd, peer, &s->conns, s, s->tls,
+                                   s->limits.tls_timeout);
 
     c->write_timeout = s->limits.write_timeout;
-    c->owner = s;
     if (is_full(s))
         evict(s, c);
     s->count++;
     s->idle++;
     total++;
-    h1_start(c);
-    if (s->tells_connections)
+    if (s->tells_connections && s->tls == NULL)
         s->handler->on_connect(c);
 }
 

@@ -11,6 +11,7 @@
 #include "net/loop.h"
 
 struct conn;
+struct tls_server;
 
 struct server {
     struct list link; /* of all servers */
@@ -21,9 +22,10 @@ struct server {
     unsigned idle;
     struct limits limits;
     const struct handler *handler;
-    void *app;    /* the handler's */
-    bool closing; /* server_close was called */
-    bool paused;  /* at max_connections, and all are at work */
+    void *app;              /* the handler's */
+    struct tls_server *tls; /* NULL: without encryption; borrowed */
+    bool closing;           /* server_close was called */
+    bool paused;            /* at max_connections, and all are at work */
     bool tells_connections, tells_refusals; /* to the handler */
     bool takes_upgrades;                    /* x->upgrade may be set */
     uint64_t served;                        /* responses completed */

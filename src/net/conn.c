@@ -81,6 +81,27 @@ void conn_feed(struct conn *c)
         bytes_clear(&c->in);
 }
 
+/* Goes on with the transport's handshake. Returns whether the protocol may have
+ * bytes now. */
+static bool shake_hands(struct conn *c)
+{
+    switch (c->transport->handshake(c)) {
+    case IO_OK:
+        c->handshaking = false;
+        c->protocol->on_open(c);
+        return c->buffered;
+    case IO_EOF:
+        c->handshaking = false;
+        conn_finish(c, CONN_LINGER_SECONDS);
+        return false;
+    case IO_AGAIN:
+        return false;
+    default:
+        conn_close(c);
+        return false;
+    }
+}
+
 /* Reads once; returns false where there is nothing more to read now. */
 static bool read_once(struct conn *c)
 {
@@ -108,7 +129,7 @@ static bool read_once(struct conn *c)
         bytes_commit(&c->in, got);
         conn_feed(c);
     }
-    return got == room;
+    return got == room || c->buffered;
 }
 
 /* After the answer: reads away what the peer still sends, within bounds. */
@@ -144,9 +165,27 @@ static void on_readable(struct conn *c)
             watch_drop(c, EV_READ);
             return;
         }
+        if (c->handshaking && !shake_hands(c))
+            return;
         if (!read_once(c))
             return;
     }
+    if (c->buffered && !c->paused)
+        c->again = true; /* the socket will not tell of it */
+}
+
+/* After a resume: what was kept comes first, then what the transport keeps. */
+static void take_kept(struct conn *c)
+{
+    conn_feed(c);
+    if ((c->buffered || c->handshaking) && !c->paused && !c->eof && !c->dead)
+        on_readable(c);
+}
+
+/* Whether output waits for the socket. */
+static bool is_waiting(const struct conn *c)
+{
+    return c->out.size > 0 || c->unsent;
 }
 
 /* Bytes that the kernel has taken and the peer has not. */
@@ -176,7 +215,7 @@ static void on_stall(struct deadline *d)
     double span = loop_now(c->loop) - c->stall_since;
     uint64_t taken;
 
-    if (c->out.size == 0)
+    if (!is_waiting(c))
         return;
     taken = c->stall_queue + c->stall_sent - kernel_queue(c);
     if ((double)taken < CONN_MIN_RATE * span)
@@ -190,9 +229,10 @@ void conn_flush(struct conn *c)
     struct iovec iov[CONN_IOV];
     size_t sent;
 
-    while (c->out.size > 0 && !c->dead) {
+    while (is_waiting(c) && !c->dead) {
         int count = buf_iov(&c->out, iov, CONN_IOV);
 
+        sent = 0;
         switch (c->transport->write(c, iov, count, &sent)) {
         case IO_OK:
             c->stall_sent += sent;
@@ -216,12 +256,14 @@ void conn_flush(struct conn *c)
 /* All output has left and no more is to come. */
 static void finished(struct conn *c)
 {
+    if (c->lingering)
+        return;
+    if (c->transport->farewell != NULL && !c->handshaking)
+        c->transport->farewell(c);
     if (c->linger == 0 || c->eof) {
         conn_close(c);
         return;
     }
-    if (c->lingering)
-        return;
     c->lingering = true;
     c->transport->shutdown(c);
     deadline_in(&c->deadline, c->linger);
@@ -235,10 +277,14 @@ static void conn_turn(struct conn *c)
 
     for (rounds = 0; !c->dead && rounds < CONN_READS; rounds++) {
         if (c->again && !c->finishing)
-            conn_feed(c);
-        if (!c->dead && c->out.size > 0 && !(c->io.events & EV_WRITE))
+            take_kept(c);
+        if (!c->dead && c->want_flush) {
+            c->want_flush = false;
+            c->protocol->on_flush(c);
+        }
+        if (!c->dead && is_waiting(c) && !(c->io.events & EV_WRITE))
             conn_flush(c);
-        if (c->dead || c->out.size > 0)
+        if (c->dead || is_waiting(c))
             break;
         if (c->want_drain) {
             c->want_drain = false;
@@ -247,7 +293,7 @@ static void conn_turn(struct conn *c)
             break;
         }
     }
-    if (!c->dead && c->finishing && c->out.size == 0)
+    if (!c->dead && c->finishing && !is_waiting(c))
         finished(c);
     if (c->dead)
         destroy(c);
@@ -295,6 +341,7 @@ struct conn *conn_open(struct loop *loop, int fd, const struct addr *peer,
 
     c->loop = loop;
     c->transport = transport;
+    c->handshaking = transport->handshake != NULL;
     c->protocol = protocol;
     memcpy(&c->peer, &peer->sa, len);
     buf_init(&c->out);
@@ -329,6 +376,18 @@ void conn_resume(struct conn *c)
     turn_later(c);
 }
 
+void conn_switch(struct conn *c, const struct protocol *protocol, void *state)
+{
+    c->protocol = protocol;
+    c->state = state;
+}
+
+void conn_want_flush(struct conn *c)
+{
+    c->want_flush = true;
+    turn_later(c);
+}
+
 void conn_want_drain(struct conn *c)
 {
     c->want_drain = true;
@@ -347,7 +406,8 @@ bool conn_has_input(const struct conn *c)
 {
     char byte;
 
-    return !c->dead && recv(c->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return !c->dead && (c->buffered ||
+                        recv(c->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
 }
 
 void conn_close(struct conn *c)

@@ -38,6 +38,9 @@ struct protocol {
     size_t (*on_data)(struct conn *c, char *p, size_t n);
     /* The peer will send no more. */
     void (*on_eof)(struct conn *c);
+    /* The turn ends, after conn_want_flush: append to the output what is to
+     * leave with this turn's write. NULL where it is appended at once. */
+    void (*on_flush)(struct conn *c);
     /* The output queue is empty again, after conn_want_drain. */
     void (*on_drain)(struct conn *c);
     /* c->deadline has passed. */
@@ -48,6 +51,9 @@ struct protocol {
     bool (*is_idle)(const struct conn *c);
     /* The connection is gone; release c->state. */
     void (*on_close)(struct conn *c);
+    /* The transport's handshake is complete; may give c to another protocol.
+     * Never called where the transport has none. */
+    void (*on_open)(struct conn *c);
 };
 
 struct conn {
@@ -72,7 +78,9 @@ struct conn {
     uint32_t lingered;    /* bytes discarded while lingering */
     uint8_t linger;       /* seconds; see conn_finish */
     bool dead, eof, paused, again, in_event;
-    bool want_drain, finishing, lingering, feeding;
+    bool handshaking;      /* the transport's; the protocol gets no bytes yet */
+    bool buffered, unsent; /* the transport's; see transport.h */
+    bool want_flush, want_drain, finishing, lingering, feeding;
     union {
         struct sockaddr sa;
         struct sockaddr_in in4;
@@ -100,6 +108,14 @@ void conn_resume(struct conn *c);
 /* Gives what was kept to the protocol now; nothing where it is being given
  * already, or nothing was kept. */
 void conn_feed(struct conn *c);
+
+/* Has another protocol speak on c from now on; the old one must have let go of
+ * c->state, and gets no further call. What it had not used is the new one's. */
+void conn_switch(struct conn *c, const struct protocol *protocol, void *state);
+
+/* Calls protocol->on_flush once, before output is written when the turn ends.
+ */
+void conn_want_flush(struct conn *c);
 
 /* Calls protocol->on_drain once, when the output queue is empty. */
 void conn_want_drain(struct conn *c);

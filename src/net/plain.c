@@ -14,12 +14,6 @@ static enum io status(void)
     return IO_ERROR;
 }
 
-static enum io handshake(struct conn *c)
-{
-    (void)c;
-    return IO_OK;
-}
-
 static enum io read_some(struct conn *c, char *p, size_t n, size_t *got)
 {
     ssize_t r = recv(c->io.fd, p, n, 0);
@@ -58,7 +52,6 @@ static void close_nothing(struct conn *c)
 }
 
 const struct transport plain_transport = {
-    .handshake = handshake,
     .read = read_some,
     .write = write_some,
     .shutdown = shut,

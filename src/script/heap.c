@@ -6,6 +6,7 @@
  * every block is malloc's, so that they see each one. */
 #include "script/heap.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +105,20 @@ static void release(void *p, size_t old)
         free(p);
 }
 
+void heap_init(struct heap *heap)
+{
+    *heap = (struct heap){.mark = UINT64_MAX, .limit = UINT64_MAX};
+}
+
+/* Whether so much more may be had, which is above the mark. */
+static bool rise(struct heap *heap, size_t more)
+{
+    if (heap->used + more > heap->limit)
+        return false;
+    heap->on_mark(heap);
+    return true;
+}
+
 void *heap_allocate(void *ud, void *p, size_t old, size_t size)
 {
     struct heap *heap = ud;
@@ -115,8 +130,8 @@ void *heap_allocate(void *ud, void *p, size_t old, size_t size)
         release(p, old);
         return NULL;
     }
-    if (size > old && heap->limit > 0 &&
-        heap->used + (size - old) > heap->limit)
+    if (size > old && heap->used + (size - old) > heap->mark &&
+        !rise(heap, size - old))
         return NULL;
     new = POOLED ? resize(p, old, size) : realloc(p, size);
     if (new != NULL)

@@ -8,6 +8,7 @@
 #include "script/call.h"
 #include "script/l_exchange.h"
 #include "script/l_limits.h"
+#include "script/l_tls.h"
 #include "script/modules.h"
 #include "script/script.h"
 #include "script/slot.h"
@@ -15,7 +16,7 @@
 
 #define SERVER "luaserve.server"
 
-static struct l_server *check_server(lua_State *L, int i)
+struct l_server *l_server_check(lua_State *L, int i)
 {
     return luaL_checkudata(L, i, SERVER);
 }
@@ -80,6 +81,7 @@ static void configure(struct l_server *s)
     s->server->tells_connections = s->tells[L_SERVER_CONNECTION];
     s->server->tells_refusals = s->tells[L_SERVER_REFUSAL];
     s->server->takes_upgrades = s->tells[L_SERVER_UPGRADE];
+    s->server->tls = s->tls;
 }
 
 /* The server of s, at index i, made when it is first needed. */
@@ -159,7 +161,7 @@ static void push_place(lua_State *L, const struct addr *addr)
  * be resolved. */
 static int listen_on(lua_State *L)
 {
-    struct l_server *s = check_server(L, 1);
+    struct l_server *s = l_server_check(L, 1);
     int backlog = (int)luaL_optinteger(L, 4, LISTENER_BACKLOG);
     bool any = lua_isnil(L, 2);
     struct addr addr;
@@ -191,7 +193,7 @@ static int listen_on(lua_State *L)
  * is not open. It may be closing already, since the process drains. */
 static int close_server(lua_State *L)
 {
-    struct l_server *s = check_server(L, 1);
+    struct l_server *s = l_server_check(L, 1);
 
     luaL_checktype(L, 2, LUA_TFUNCTION);
     if (s->server == NULL || s->closed != 0) {
@@ -208,7 +210,7 @@ static int close_server(lua_State *L)
 /* [-0, +1, m] handle:address(i) -> the i-th address listened on, or nil */
 static int address(lua_State *L)
 {
-    struct l_server *s = check_server(L, 1);
+    struct l_server *s = l_server_check(L, 1);
     lua_Integer i = luaL_optinteger(L, 2, 1);
     struct list *at;
 
@@ -225,7 +227,7 @@ static int address(lua_State *L)
 /* [-0, +1, -] handle:connections() -> count of open connections */
 static int connections(lua_State *L)
 {
-    struct l_server *s = check_server(L, 1);
+    struct l_server *s = l_server_check(L, 1);
 
     lua_pushinteger(L, s->server ? (lua_Integer)s->server->count : 0);
     return 1;
@@ -234,7 +236,7 @@ static int connections(lua_State *L)
 /* [-0, +0, -] handle:abort(): cuts all connections. */
 static int abort_all(lua_State *L)
 {
-    struct l_server *s = check_server(L, 1);
+    struct l_server *s = l_server_check(L, 1);
 
     if (s->server != NULL)
         server_abort(s->server);
@@ -244,7 +246,7 @@ static int abort_all(lua_State *L)
 /* [-0, +0, -] handle:closeIdle(): closes those with nothing under way. */
 static int close_idle(lua_State *L)
 {
-    struct l_server *s = check_server(L, 1);
+    struct l_server *s = l_server_check(L, 1);
 
     if (s->server != NULL)
         server_close_idle(s->server);
@@ -254,7 +256,7 @@ static int close_idle(lua_State *L)
 /* [-0, +(1|2), v] handle:limit(name[, value]) -> value, or nil, message */
 static int limit(lua_State *L)
 {
-    struct l_server *s = check_server(L, 1);
+    struct l_server *s = l_server_check(L, 1);
     const char *name = luaL_checkstring(L, 2);
 
     if (lua_gettop(L) > 2) {
@@ -270,12 +272,18 @@ static int limit(lua_State *L)
 /* [-0, +0, v] handle:tell(kind, whether): enum l_server_special */
 static int tell(lua_State *L)
 {
-    struct l_server *s = check_server(L, 1);
+    struct l_server *s = l_server_check(L, 1);
     lua_Integer kind = luaL_checkinteger(L, 2);
 
-    luaL_argcheck(L, kind > 0 && kind < 4, 2, "no such kind");
+    luaL_argcheck(L, kind > 0 && kind < 6, 2, "no such kind");
     s->tells[kind] = lua_toboolean(L, 3);
     configure(s);
+    return 0;
+}
+
+static int collect_server(lua_State *L)
+{
+    l_tls_free(l_server_check(L, 1));
     return 0;
 }
 
@@ -294,6 +302,8 @@ int l_server_open(lua_State *L)
 
     server_limit_all(script_state.limits.max_connections);
     luaL_newmetatable(L, SERVER);
+    lua_pushcfunction(L, collect_server);
+    lua_setfield(L, -2, "__gc");
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);

@@ -7,6 +7,7 @@
 
 #include "net/conn.h"
 #include "script/call.h"
+#include "script/l_tls_peer.h"
 #include "script/modules.h"
 #include "script/script.h"
 #include "script/slot.h"
@@ -39,8 +40,9 @@ static void describe(lua_State *L, const struct conn *conn)
     struct addr remote, local;
     char text[ADDR_IP_SIZE];
 
-    lua_pushboolean(L, conn->transport != &plain_transport);
+    lua_pushboolean(L, conn->transport->encrypted);
     lua_setfield(L, -2, "encrypted");
+    l_tls_peer_describe(L, conn);
     conn_peer(conn, &remote);
     conn_local(conn, &local);
     if (local.len == 0 || addr_is_unix(&local))
@@ -71,6 +73,17 @@ void l_socket_push(lua_State *L, struct conn *conn)
     s->slot = slot_of(L, -1);
     s->conn = conn;
     conn->app = s;
+}
+
+struct conn *l_socket_conn(lua_State *L, int i)
+{
+    struct socket *s;
+
+    luaL_checktype(L, i, LUA_TTABLE);
+    lua_rawgeti(L, i, 2);
+    s = luaL_checkudata(L, -1, HANDLE);
+    lua_pop(L, 1);
+    return s->conn;
 }
 
 void l_socket_closed(struct conn *conn)

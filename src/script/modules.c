@@ -22,6 +22,7 @@ static const struct {
     {"luaserve.core.server", l_server_open},
     {"luaserve.core.socket", l_socket_open},
     {"luaserve.core.timer", l_timer_open},
+    {"luaserve.core.tls", l_tls_open},
 };
 
 enum { IN_C = sizeof in_c / sizeof in_c[0] };

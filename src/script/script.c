@@ -23,6 +23,48 @@ static void (*returned)(lua_State *L);
 
 /* ---- memory */
 
+/* The collector's pace while memory is short: the next cycle begins where the
+ * last has ended, and is over before a quarter as much has been allocated. */
+enum { SHORT_PAUSE = 100, SHORT_STEP = 400 };
+
+static bool pressed;
+static int usual_pause, usual_step;
+
+/* Three quarters of the limit are in use. Left alone, the collector would wait
+ * until twice as much is as it has found alive, and allocations would fail for
+ * garbage. These settings allocate nothing. */
+static void press(struct heap *heap)
+{
+    lua_State *L = script_state.L;
+
+    heap->mark = heap->limit;
+    if (L == NULL)
+        return;
+    pressed = true;
+    usual_pause = lua_gc(L, LUA_GCSETPAUSE, SHORT_PAUSE);
+    usual_step = lua_gc(L, LUA_GCSETSTEPMUL, SHORT_STEP);
+    lua_gc(L, LUA_GCRESTART, 0); /* from now on */
+}
+
+static void relax(struct script *s)
+{
+    pressed = false;
+    s->heap.mark = s->max_memory / 4 * 3;
+    lua_gc(s->L, LUA_GCSETPAUSE, usual_pause);
+    lua_gc(s->L, LUA_GCSETSTEPMUL, usual_step);
+}
+
+static void limit_memory(struct script *s)
+{
+    heap_init(&s->heap);
+    s->heap.on_mark = press;
+    if (s->max_memory == 0)
+        return;
+    s->heap.mark = s->max_memory / 4 * 3;
+    /* Failing softly comes first (script_check_memory), then allocations. */
+    s->heap.limit = s->max_memory + s->max_memory / 4;
+}
+
 static int collect(lua_State *L)
 {
     lua_gc(L, LUA_GCCOLLECT, 0);
@@ -34,6 +76,8 @@ void script_check_memory(void)
     struct script *s = &script_state;
     int n;
 
+    if (pressed && s->heap.used < s->max_memory / 2)
+        relax(s);
     if (s->max_memory == 0 || s->heap.used <= s->max_memory || s->draining)
         return;
     if (call_protected(collect, NULL, &n) != LUA_OK)
@@ -76,8 +120,7 @@ int script_open(struct loop *loop, struct work *work)
 
     s->loop = loop;
     s->work = work;
-    /* Failing softly comes first (script_check_memory), then allocations. */
-    s->heap.limit = s->max_memory + s->max_memory / 4;
+    limit_memory(s);
     s->L = lua_newstate(heap_allocate, &s->heap);
     if (s->L == NULL) {
         fputs("luaserve: cannot make a Lua state\n", stderr);
@@ -278,6 +321,28 @@ void script_serve(lua_State *L, int i, lua_CFunction push)
     lua_insert(L, -2); /* serve, app, addresses */
     lua_xmove(L, call->co, 3);
     call_start(call, 2);
+}
+
+static int push_reload(lua_State *L)
+{
+    slot_push(L, boot_slot);
+    lua_getfield(L, -1, "reload");
+    return 1;
+}
+
+void script_reload(void)
+{
+    lua_State *L = script_state.L;
+    struct call *call;
+    int n;
+
+    if (call_protected(push_reload, NULL, &n) != LUA_OK ||
+        (call = call_new(NULL)) == NULL) {
+        lua_pop(L, n);
+        return;
+    }
+    lua_xmove(L, call->co, 1);
+    call_start(call, 0);
 }
 
 static int check(lua_State *L)

@@ -67,6 +67,9 @@ bool script_serves(lua_State *L, int i);
  * makes a table of. */
 void script_serve(lua_State *L, int i, lua_CFunction push);
 
+/* Has what came from files read again: certificates. */
+void script_reload(void);
+
 /* Compiles the script and all that it requires by a literal name, and prints
  * what is wrong. Returns the exit code, 0 or 1. */
 int script_check(const struct script_source *source);
