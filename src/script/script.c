@@ -36,12 +36,15 @@ static int usual_pause, usual_step;
 static void press(struct heap *heap)
 {
     lua_State *L = script_state.L;
+    int pause = L != NULL ? lua_gc(L, LUA_GCSETPAUSE, SHORT_PAUSE) : -1;
 
-    heap->mark = heap->limit;
-    if (L == NULL)
+    if (pause < 0) { /* the collector itself allocates: the next time */
+        heap->mark += heap->limit / 64;
         return;
+    }
+    heap->mark = heap->limit;
     pressed = true;
-    usual_pause = lua_gc(L, LUA_GCSETPAUSE, SHORT_PAUSE);
+    usual_pause = pause;
     usual_step = lua_gc(L, LUA_GCSETSTEPMUL, SHORT_STEP);
     lua_gc(L, LUA_GCRESTART, 0); /* from now on */
 }
