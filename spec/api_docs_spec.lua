@@ -23,6 +23,7 @@ local FILES = {
   ["lua/node/https.lua"] = { M = "https.", methods = "server:" },
   ["lua/node/path.lua"] = { M = "path." },
   ["lua/node/process.lua"] = { M = "process.", self = false },
+  ["lua/node/http2.lua"] = { M = "http2." },
   ["lua/node/querystring.lua"] = { M = "querystring." },
   ["lua/node/tls.lua"] = { M = "tls." },
   ["lua/node/timers.lua"] = { M = "timers.", Immediate = "timer:" },

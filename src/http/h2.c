@@ -169,8 +169,11 @@ static void on_flush(struct conn *c)
     }
     if (c->dead)
         return;
-    if (broken < 0 || is_done(h) ||
-        nghttp2_session_get_outbound_queue_size(h->session) > H2_OUTBOUND_MAX) {
+    if (nghttp2_session_get_outbound_queue_size(h->session) > H2_OUTBOUND_MAX) {
+        say_why(h, NGHTTP2_ERR_FLOODED);
+        broken = NGHTTP2_ERR_FLOODED;
+    }
+    if (broken < 0 || is_done(h)) {
         end(h);
         return;
     }
