@@ -192,7 +192,7 @@ static size_t on_data(struct conn *c, char *p, size_t n)
     struct h2 *h = c->state;
     ssize_t used;
 
-    if (h->over)
+    if (h->over || c->finishing) /* or closed as idle, in this turn */
         return n;
     used = nghttp2_session_mem_recv(h->session, (const uint8_t *)p, n);
     conn_want_flush(c);

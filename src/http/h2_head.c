@@ -14,6 +14,13 @@ enum { FIELD_OVERHEAD = 32 }; /* RFC 9113 6.5.2 */
 
 /* ---- adding */
 
+static bool too_many(const struct h2_stream *s)
+{
+    uint64_t max = s->h->server->limits.max_headers;
+
+    return max > 0 && s->fields > max;
+}
+
 /* Counts a field; false where it is too much to be kept. Far over the limit,
  * the client means harm: a few bytes of HPACK can stand for megabytes. */
 static bool count(struct h2_stream *s, struct str name, struct str value)
@@ -25,7 +32,7 @@ static bool count(struct h2_stream *s, struct str name, struct str value)
     s->size += name.n + value.n + FIELD_OVERHEAD;
     if (s->size > max * H2_HEADERS_BOMB)
         h2_terminate(s->h, NGHTTP2_ENHANCE_YOUR_CALM);
-    return s->size <= max && s->fields <= limits->max_headers;
+    return s->size <= max && !too_many(s);
 }
 
 static struct str keep(struct h2_stream *s, struct str text)
@@ -189,7 +196,7 @@ int h2_head_check(struct h2_stream *s)
         join_crumbs(x);
     if (x->target.n > limits->max_request_line)
         return 414;
-    if (s->size > limits->max_header_size || s->fields > limits->max_headers)
+    if (s->size > limits->max_header_size || too_many(s))
         return 431;
     if (x->method.n == 0)
         return 400;
