@@ -23,9 +23,10 @@ static void (*returned)(lua_State *L);
 
 /* ---- memory */
 
-/* The collector's pace while memory is short: the next cycle begins where the
- * last has ended, and is over before a quarter as much has been allocated. */
-enum { SHORT_PAUSE = 100, SHORT_STEP = 400 };
+/* The collector's pace while memory is short: the next cycle begins when a
+ * seventh more is in use than the last has found alive, and is over before
+ * another tenth is. What a step is differs between the engines. */
+enum { SHORT_PAUSE = 115, SHORT_STEP = COMPAT_LUAJIT ? 1600 : 100 };
 
 static bool pressed;
 static int usual_pause, usual_step;
