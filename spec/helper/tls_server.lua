@@ -5,9 +5,11 @@ local server = require("spec.helper.server")
 
 local M = {}
 
+local PAIR = [[cert = fs.readFileSync("cert.pem"), key = fs.readFileSync("key.pem"), ]]
+
 --- Serves the handler's body over TLS. Options: cert (of certs.of; default one for
---- localhost), tls (Lua text of further fields of the options), before, after (code;
---- the server is `server` in it), and those of helper.serve.
+--- localhost), bare (no certificate in the options), tls (Lua text of
+--- further fields of the options), before, after (code; the server is `server` in it), and those of helper.serve.
 ---@param body string
 ---@param opts table?
 ---@return spec.Process
@@ -18,12 +20,12 @@ function M.serve(body, opts)
 local https, fs = require("https"), require("fs")
 %s
 local server
-server = https.createServer({ cert = fs.readFileSync("cert.pem"), key = fs.readFileSync("key.pem"), %s },
+server = https.createServer({ %s %s },
   function(req, res) %s
   end)
 %s
 server:listen(0, "127.0.0.1", function() print("port " .. server:address().port) end)
-]]):format(opts.before or "", opts.tls or "", body, opts.after or "")
+]]):format(opts.before or "", opts.bare and "" or PAIR, opts.tls or "", body, opts.after or "")
   local all = { files = {} }
   for name, value in pairs(opts) do
     all[name] = value

@@ -65,7 +65,7 @@ describe("https.createServer", function()
   it("shows an ECDSA certificate to those who take it, and an RSA one to others", function()
     local ecdsa, rsa = certs.of({ cn = "the ECDSA one" }), certs.of({ cn = "the RSA one", rsa = true })
     local server = serve("res:finish('x')", { files = { ["cert2.pem"] = rsa.cert, ["key2.pem"] = rsa.key },
-      cert = ecdsa, tls = [[cert = { fs.readFileSync("cert.pem"), fs.readFileSync("cert2.pem") },
+      cert = ecdsa, bare = true, tls = [[cert = { fs.readFileSync("cert.pem"), fs.readFileSync("cert2.pem") },
         key = { fs.readFileSync("key2.pem"), fs.readFileSync("key.pem") } ]] })
     assert.equal("the ECDSA one", shown(server, nil, "-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"))
     assert.equal("the RSA one", shown(server, nil, "-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"))
@@ -100,7 +100,7 @@ describe("a host's name (SNI)", function()
   end)
 
   it("refuses names without a context where there is no standard one", function()
-    local server = serve("res:finish('x')", { files = files, tls = "cert = nil, key = nil",
+    local server = serve("res:finish('x')", { files = files, bare = true,
       after = ("server:addContext('a.example', %s)"):format(options("a")) })
     assert.equal("a.example", shown(server, "a.example"))
     assert.equal("alert number 112", shown(server, "b.example"))

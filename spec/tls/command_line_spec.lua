@@ -105,7 +105,8 @@ describe("--tls dev", function()
   end
 
   local function curl(server, host, folder)
-    local pipe = io.popen(("curl -sS --cacert %s/luaserve/ca.pem https://%s:%d/ 2>&1"):format(folder, host, server.port))
+    local command = "curl -sS --cacert %s/luaserve/ca.pem https://%s:%d/ 2>&1"
+    local pipe = io.popen(command:format(folder, host, server.port))
     local out = pipe:read("a")
     pipe:close()
     return out
