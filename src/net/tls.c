@@ -120,6 +120,7 @@ static enum io send_wire(struct tls *t)
         if (r < 0 && !is_full())
             return IO_ERROR;
         sent = r > 0 ? (size_t)r : 0;
+        t->c->stall_sent += sent;
     }
     if (sent < n)
         bytes_append(&t->left, wire.p + sent, n - sent);
@@ -439,6 +440,7 @@ static enum io write_some(struct conn *c, const struct iovec *iov, int count,
         }
         *sent += part.n;
     }
+    c->stall_sent -= *sent; /* conn adds it; what counts is what was sent */
     return send_wire(t);
 }
 
