@@ -27,10 +27,11 @@ static bool holds(const unsigned char *p, size_t n, unsigned char value)
 
 static void keeps_bytes_through_every_change_of_size(void)
 {
-    struct heap heap = {0, 0};
+    struct heap heap;
     unsigned char *blocks[BLOCKS] = {NULL};
     size_t sizes[BLOCKS] = {0};
 
+    heap_init(&heap);
     for (int round = 0; round < ROUNDS; round++) {
         size_t i = next_random() % BLOCKS, size = next_random() % 700;
         size_t kept = size < sizes[i] ? size : sizes[i];
@@ -51,9 +52,11 @@ static void keeps_bytes_through_every_change_of_size(void)
 
 static void counts_what_is_in_use(void)
 {
-    struct heap heap = {0, 0};
-    void *p = heap_allocate(&heap, NULL, 5 /* a type */, 40);
+    struct heap heap;
+    void *p;
 
+    heap_init(&heap);
+    p = heap_allocate(&heap, NULL, 5 /* a type */, 40);
     CHECK_INT(heap.used, 40);
     p = heap_allocate(&heap, p, 40, 4000);
     CHECK_INT(heap.used, 4000);
@@ -63,11 +66,39 @@ static void counts_what_is_in_use(void)
     CHECK_INT(heap.used, 0);
 }
 
+static int marks;
+
+static void on_mark(struct heap *heap)
+{
+    (void)heap;
+    marks++;
+}
+
+static void tells_when_the_mark_is_passed(void)
+{
+    struct heap heap;
+    void *p;
+
+    heap_init(&heap);
+    heap.mark = 500;
+    heap.on_mark = on_mark;
+    marks = 0;
+    p = heap_allocate(&heap, NULL, 0, 500);
+    CHECK_INT(marks, 0);
+    p = heap_allocate(&heap, p, 500, 501);
+    CHECK_INT(marks, 1);
+    heap_allocate(&heap, p, 501, 0);
+}
+
 static void fails_above_the_limit_and_leaves_the_block(void)
 {
-    struct heap heap = {0, 1000};
-    char *p = heap_allocate(&heap, NULL, 0, 600);
+    struct heap heap;
+    char *p;
 
+    heap_init(&heap);
+    heap.mark = heap.limit = 1000;
+    heap.on_mark = on_mark;
+    p = heap_allocate(&heap, NULL, 0, 600);
     strcpy(p, "still here");
     CHECK(heap_allocate(&heap, NULL, 0, 600) == NULL);
     CHECK(heap_allocate(&heap, p, 600, 1200) == NULL);
@@ -82,6 +113,7 @@ int main(void)
 {
     RUN(keeps_bytes_through_every_change_of_size);
     RUN(counts_what_is_in_use);
+    RUN(tells_when_the_mark_is_passed);
     RUN(fails_above_the_limit_and_leaves_the_block);
     return test_finish();
 }
