@@ -306,6 +306,27 @@ describe("the head as it is sent", function()
   end)
 end)
 
+describe("Connection", function()
+  local function connection(value, request)
+    local response = answer("res:setHeader('Connection', '" .. value .. "') res:finish()", request)
+    local said = response.headers.connection
+    return type(said) == "table" and table.concat(said, "|") or tostring(said)
+  end
+
+  it("is the handler's word where it closes, and is said once", function()
+    assert.equal("close", connection("close"))
+    assert.equal("close", connection("Close", { version = "1.0" }))
+    assert.equal("keep-alive", connection("keep-alive"))
+    assert.equal("close", connection("keep-alive", { version = "1.0" }))
+    assert.equal("close", connection("keep-alive", { headers = { Connection = "close" } }))
+  end)
+
+  it("may ask for an upgrade, also where the connection ends", function()
+    assert.equal("upgrade", connection("upgrade"))
+    assert.equal("upgrade|close", connection("upgrade", { headers = { Connection = "close" } }))
+  end)
+end)
+
 describe("interim answers", function()
   it("hint early, once or more, before the head", function()
     local response = answer([[

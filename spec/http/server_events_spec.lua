@@ -93,6 +93,27 @@ end)]])
     server:wait_output("false\t.*this connection speaks HTTP")
   end)
 
+  it("may close the server, and those that came with it are served", function()
+    local server = helper.serve([[
+local server
+server = require("http").createServer(function(req, res) res:finish(req.url) end)
+server:on("connection", function(socket)
+  if server.listening then server:close(function() print("closed") end) end
+end)
+server:listen(0, "127.0.0.1", function() print("port " .. server:address().port) end)
+]])
+    server:kill("STOP")
+    local conns = {}
+    for i = 1, 10 do
+      conns[i] = helper.connect(server)
+      conns[i]:send("GET /" .. i .. " HTTP/1.1\r\nHost: a\r\n\r\n")
+    end
+    server:kill("CONT")
+    for i = 1, 10 do assert.equal("/" .. i, conns[i]:read_response().body) end
+    server:wait_output("closed")
+    assert.equal(0, (server:wait_exit()))
+  end)
+
   it("does not end the process where a listener fails", function()
     local server = serve([[server:on("connection", function(socket) error("bad listener") end)]])
     assert.equal("handler /", helper.get(server, "/").body)

@@ -75,7 +75,11 @@ void h1_set_deadline(struct h1 *h)
         at = exchange_deadline(h);
     else if (h->state == H1_SIZED || h->state == H1_CHUNKED)
         at = after(h->since, limits->discard_timeout);
-    else if (h->requests == 0 || h->scan.line > 0 || h->in.n > 0)
+    else if (h->scan.line > 0 || h->in.n > 0)
+        at = after(h->since, limits->headers_timeout);
+    else if (h->server->closing)
+        at = loop_now(h->c->loop) + CONN_LINGER_IDLE;
+    else if (h->requests == 0)
         at = after(h->since, limits->headers_timeout);
     else
         at = after(h->since, limits->keep_alive_timeout);
@@ -484,7 +488,7 @@ static void on_shutdown(struct conn *c)
     if (h->requests > 0) /* a first request is waited for, if not for long */
         conn_finish(c, CONN_LINGER_IDLE);
     else
-        deadline_in(&c->deadline, CONN_LINGER_IDLE);
+        h1_set_deadline(h);
 }
 
 static void on_close(struct conn *c)

@@ -17,11 +17,14 @@ static enum render_connection connection_of(struct h1 *h, struct exchange *x)
     struct header *set = headers_find(&x->response, HEADER_CONNECTION, 0);
 
     if (set != NULL) {
+        bool upgrade = headers_has_token(set->value, STR("upgrade"));
+
         if (headers_has_token(set->value, STR("close")))
             h->keep_alive = false;
-        else if (h->keep_alive || headers_has_token(set->value, STR("upgrade")))
+        else if (h->keep_alive)
             return RENDER_NOTHING;
-        headers_remove(&x->response, STR("Connection"));
+        if (!upgrade) /* of a 426 (RFC 9110 7.8) */
+            headers_remove(&x->response, STR("Connection"));
     }
     if (!h->keep_alive)
         return RENDER_CLOSE;

@@ -126,6 +126,11 @@ static int bind_and_listen(int fd, const struct addr *addr, int backlog,
     return listen(fd, backlog);
 }
 
+static void bury(struct defer *d)
+{
+    mem_free(LIST_ITEM(d, struct listener, burial));
+}
+
 struct listener *listener_open(struct loop *loop, const struct addr *addr,
                                int backlog, const char **syscall)
 {
@@ -147,6 +152,7 @@ struct listener *listener_open(struct loop *loop, const struct addr *addr,
     l->loop = loop;
     l->addr.len = sizeof l->addr.sa;
     getsockname(fd, (struct sockaddr *)&l->addr.sa, &l->addr.len);
+    loop_defer_init(&l->burial, bury);
     ev_init(&l->rest, on_rest);
     ev_io_init(&l->io, on_readable, fd, EV_READ);
     ev_io_start(loop->ev, &l->io);
@@ -161,7 +167,8 @@ void listener_close(struct listener *l)
         unlink(((struct sockaddr_un *)(void *)&l->addr.sa)->sun_path);
     close(l->io.fd);
     list_remove(&l->link);
-    mem_free(l);
+    l->paused = true;
+    loop_defer(l->loop, &l->burial);
 }
 
 void listener_pause(struct listener *l)

@@ -19,6 +19,7 @@ struct listener {
     struct ev_io io;
     struct ev_timer rest;
     struct addr addr; /* as bound, with the port the kernel chose */
+    struct defer burial;
     bool paused;
     /* fd is connected and non-blocking, and the callee's. */
     void (*on_accept)(struct listener *l, int fd, const struct addr *peer);
@@ -34,7 +35,8 @@ struct listener *listener_open(struct loop *loop, const struct addr *addr,
 /* Accepts what waits in the kernel's queue now, unless l is paused. */
 void listener_accept(struct listener *l);
 
-/* Stops accepting, closes the socket, removes a Unix socket's file, frees l. */
+/* Stops accepting, closes the socket, removes a Unix socket's file, frees l at
+ * the end of the turn: on_accept may call this. */
 void listener_close(struct listener *l);
 
 /* Leaves new connections in the kernel's queue until listener_resume. */

@@ -31,8 +31,7 @@ static const struct limit {
     {"writeTimeout", offsetof(struct limits, write_timeout), MILLISECONDS, 0},
     {"handlerTimeout", offsetof(struct limits, handler_timeout), MILLISECONDS,
      0},
-    {"handshakeTimeout", offsetof(struct limits, tls_timeout), MILLISECONDS,
-     0},
+    {"handshakeTimeout", offsetof(struct limits, tls_timeout), MILLISECONDS, 0},
 };
 
 enum { ROWS = sizeof rows / sizeof rows[0] };

@@ -234,6 +234,8 @@ void l_response_drained(struct context *c, const char *why)
 {
     struct list mine, *at, *next;
 
+    if (list_empty(&writers))
+        return;
     list_init(&mine); /* those that come meanwhile wait for the next time */
     for (at = writers.next; at != &writers; at = next) {
         next = at->next;
