@@ -161,6 +161,7 @@ $(BUILD)/llhttp/%.o: $(LLHTTP)/llhttp/%.c $(BUILD)/compile.stamp
 build/llhttp/usr/share/llhttp/llhttp.c:
 	@.ci/deps unpack node-llhttp build/llhttp
 build/llhttp/usr/share/llhttp/%.c: | build/llhttp/usr/share/llhttp/llhttp.c ;
+.SECONDARY: $(LLHTTP_SRC)
 
 # Each spec/c/NAME_test.c is a program, given what it calls of the server.
 $(BUILD)/luaserve.a: $(OBJ) $(BUILD)/link.stamp
