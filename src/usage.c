@@ -29,7 +29,7 @@ static const struct usage_row main_rows[] = {
     {0, USAGE_TEXT, "tls", "dev", "dev", AT(tls), 0, 0,
      "makes a certificate for localhost to try it out", NULL},
     {'e', USAGE_CODE, "eval", "CODE", "'print(1)'", AT(code), 0, 0,
-     "run CODE; all further arguments are its own", NULL},
+     "run CODE; what is no option is its argument", NULL},
     {'c', USAGE_FLAG, "check", NULL, NULL, AT(check), 0, 0,
      "compile the script and what it requires, and exit", NULL},
     {0, USAGE_TEXT, "log", "FILE", "/var/log/luaserve.log", AT(log), 0, 0,

@@ -137,11 +137,12 @@ enum chunked_result chunked_next(struct chunked *c, struct str *in,
                 c->state = DATA_CR;
             return CHUNKED_DATA;
         }
-        /* The CRLF behind data and a plain size line are the coding's own. */
+        /* The CRLF behind data and a plain size line are the coding's own, with
+         * the few leading zeros that some encoders write. */
         if (c->state >= SPACE && c->state != DATA_CR && c->state != DATA_LF &&
             c->state != SIZE_LF)
             c->overhead++;
-        else if (c->state == SIZE && c->digits > 0 && c->size == 0)
+        else if (c->state == SIZE && c->digits >= 8 && c->size == 0)
             c->overhead++;
         c->state = (uint8_t)step(c, in->p[0]);
         if (c->overhead > c->max)

@@ -196,20 +196,25 @@ static void turn_down(struct h1 *h, struct exchange *x, int status)
         h1_settle(h);
 }
 
+static bool is_method(const struct exchange *x, struct str method)
+{
+    return str_eq(x->method, method);
+}
+
 /* Refuses what is no request. x is what is known of it, or NULL. */
 static void refuse(struct h1 *h, struct exchange *x, int status)
 {
+    bool head = h->in.n >= 5 && memcmp(h->in.p, "HEAD ", 5) == 0;
+
     if (x == NULL)
         x = exchange_new(h->server);
+    else
+        head = is_method(x, STR("HEAD"));
+    x->bodyless = head; /* RFC 9110 9.3.2 holds for refusals too */
     x->unseen = true;
     x->version = 11;
     take(h, x);
     turn_down(h, x, status);
-}
-
-static bool is_method(const struct exchange *x, struct str method)
-{
-    return str_eq(x->method, method);
 }
 
 /* Prepares for the body, if there is one. */
@@ -238,6 +243,8 @@ static void begin(struct h1 *h, struct exchange *x, const struct head *head)
     frame(h, x, head);
     if (head->expectation_failed) {
         x->unseen = true;
+        if (!x->ended_in) /* the body may come, or not: nobody can tell */
+            h->keep_alive = false;
         exchange_fail(x, 417, (struct str){NULL, 0}); /* RFC 9110 10.1.1 */
     } else if (is_method(x, STR("CONNECT"))) {
         x->unseen = true;
@@ -353,7 +360,8 @@ static size_t on_data(struct conn *c, char *p, size_t n)
 
     if (h->state == H1_HEAD && c->finishing) /* closed as idle, in this turn */
         h->state = H1_CLOSING;
-    if (h->state == H1_HEAD && h->scan.line == 0 && c->in.n == 0)
+    if (h->state == H1_HEAD && h->scan.line == 0 && c->in.n == 0 &&
+        h->blanks == 0)
         h->since = loop_now(c->loop); /* the first byte of a head */
     if (may_be_h2(h, p) && h2_preface(p, n) >= 0) {
         if (n >= H2_PREFACE_SIZE)

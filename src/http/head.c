@@ -243,16 +243,41 @@ static int check_target(struct exchange *x)
     return 0;
 }
 
+/* All of its values count, and empty ones do not (RFC 9110 5.3, 5.6.1). */
 static void check_expect(struct exchange *x, struct head *out)
 {
-    struct header *expect = headers_find(&x->request, HEADER_EXPECT, 0);
+    const struct headers *h = &x->request;
+    struct header *expect = NULL;
+    unsigned from = 0;
 
-    if (expect == NULL || x->version == 10)
+    if (x->version == 10)
         return; /* 1.0 clients do not wait (RFC 9110 10.1.1) */
-    if (str_ieq(expect->value, STR("100-continue")))
-        x->expects = x->length != 0;
-    else
-        out->expectation_failed = true;
+    while ((expect = headers_find(h, HEADER_EXPECT, from)) != NULL) {
+        struct str rest = expect->value, value;
+
+        from = (unsigned)(expect - h->items) + 1;
+        while (rest.n > 0) {
+            value = str_trim(str_cut(&rest, ','));
+            if (str_ieq(value, STR("100-continue")))
+                x->expects = x->length != 0;
+            else if (value.n > 0)
+                out->expectation_failed = true;
+        }
+    }
+}
+
+/* close wins over keep-alive (RFC 9112 9.3), which llhttp leaves to HTTP/1.1. */
+static void check_close(const struct exchange *x, struct head *out)
+{
+    const struct headers *h = &x->request;
+    struct header *field;
+    unsigned from = 0;
+
+    while ((field = headers_find(h, HEADER_CONNECTION, from)) != NULL) {
+        from = (unsigned)(field - h->items) + 1;
+        if (headers_has_token(field->value, STR("close")))
+            out->keep_alive = false;
+    }
 }
 
 int head_parse(struct exchange *x, struct head *out, char *p, size_t n,
@@ -277,6 +302,7 @@ int head_parse(struct exchange *x, struct head *out, char *p, size_t n,
     if ((status = check_host(x)) != 0 || (status = check_target(x)) != 0)
         return status;
     check_expect(x, out);
+    check_close(x, out);
     return 0;
 }
 

@@ -142,19 +142,25 @@ static int parse(struct exchange *x, struct target *target)
     return target_parse(x->method, x->target, target);
 }
 
-/* The decoded path without dot segments; false where it is malformed. */
+/* The decoded path without dot segments. Raises an error that answers 400 where
+ * it is malformed: no handler can do anything else with it. */
 static void get_path(lua_State *L, struct exchange *x)
 {
     struct target target;
     struct str path;
 
-    if (parse(x, &target) == 0 && str_eq(target.path, STR("*")))
+    if (parse(x, &target) == 0 && str_eq(target.path, STR("*"))) {
         lua_pushliteral(L, "*");
-    else if (parse(x, &target) == 0 &&
-             target_path(&x->pool, target.path, &path) == 0)
+    } else if (parse(x, &target) == 0 &&
+               target_path(&x->pool, target.path, &path) == 0) {
         push(L, path);
-    else
-        lua_pushboolean(L, 0);
+    } else {
+        wait_push_error(L, "Bad Request: the path is malformed", NULL, NULL,
+                        NULL);
+        lua_pushinteger(L, 400);
+        lua_setfield(L, -2, "status");
+        lua_error(L);
+    }
 }
 
 /* [-2, +0, m] t[key] = value on top, or, repeated, an array of all. */

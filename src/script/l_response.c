@@ -172,8 +172,8 @@ static int refused(lua_State *L, struct context *c, enum sent sent, int i)
     if (sent == SENT_EXCESS)
         return luaL_error(L,
                           "the body is longer than its Content-Length "
-                          "(%f bytes)",
-                          (lua_Number)c->x->declared);
+                          "(%d bytes)",
+                          (int)c->x->declared);
     if (sent == SENT_CLOSED) {
         call_back(L, c, i, "closed", "ERR_STREAM_DESTROYED");
         return l_headers_closed(L);

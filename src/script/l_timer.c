@@ -1,7 +1,7 @@
-/* Timers: one libev timer each, in a userdata that is anchored while it runs.
- * A timer belongs to the context it was made in, and an error in its function
- * is that context's. Node's rules about delays and arguments are in
- * lua/node/timers.lua. */
+/* Timers: one libev timer each, in a userdata that is anchored while it runs
+ * and holds its function. A timer belongs to the context it was made in, and an
+ * error in its function is that context's. Node's rules about delays and
+ * arguments are in lua/node/timers.lua. */
 #include <math.h>
 #include <string.h>
 
@@ -17,8 +17,10 @@
 struct l_timer {
     struct ev_timer timer;
     struct context *context;
-    int self, fn;     /* slots; 0 while it does not run */
-    double repeat;    /* seconds; 0: once */
+    int self;     /* its slot; 0 while it does not run */
+    double delay; /* seconds */
+    bool repeats;
+    bool closed;      /* for good */
     bool unref;       /* is not to keep the loop running */
     bool lowered;     /* the loop's count was lowered for it */
     struct wait wait; /* of sleep */
@@ -57,18 +59,38 @@ static void stop(struct l_timer *t)
     ev_timer_stop(loop(), &t->timer);
 }
 
+/* [-0, +0, m] Has the timer at index i run, in the current context. */
+static void activate(lua_State *L, struct l_timer *t, int i)
+{
+    struct call *call = script_state.current;
+
+    t->self = slot_of(L, i);
+    t->context = call != NULL ? call->context : NULL;
+    context_hold(t->context);
+    start(t, t->delay);
+}
+
 /* Lets go of everything; Lua may still hold t. */
 static void clear(lua_State *L, struct l_timer *t)
 {
     struct context *context = t->context;
-    int self = t->self, fn = t->fn;
+    int self = t->self;
 
     stop(t);
     t->context = NULL;
-    t->self = t->fn = 0;
-    slot_give(L, fn);
+    t->self = 0;
     slot_give(L, self);
     context_drop(L, context);
+}
+
+/* [-0, +1, -] Pushes the function of t, which runs. */
+static void push_function(lua_State *L, const struct l_timer *t)
+{
+    slot_push(L, t->self);
+    compat_getuservalue(L, -1);
+    lua_rawgeti(L, -1, 1);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
 }
 
 static void on_timer(struct ev_loop *ev, struct ev_timer *timer, int events)
@@ -80,9 +102,9 @@ static void on_timer(struct ev_loop *ev, struct ev_timer *timer, int events)
     (void)events;
     lower(t, false); /* libev has stopped it */
     if (call != NULL)
-        slot_push(call->co, t->fn);
-    if (t->repeat > 0)
-        start(t, t->repeat);
+        push_function(call->co, t);
+    if (t->repeats)
+        start(t, t->delay);
     else
         clear(script_state.L, t);
     if (call != NULL)
@@ -92,22 +114,22 @@ static void on_timer(struct ev_loop *ev, struct ev_timer *timer, int events)
 /* [-0, +1, m] start(fn, seconds, repeat) -> timer */
 static int new (lua_State *L)
 {
-    struct call *call = script_state.current;
     lua_Number seconds = luaL_checknumber(L, 2);
     struct l_timer *t;
 
     luaL_checktype(L, 1, LUA_TFUNCTION);
-    t = lua_newuserdatauv(L, sizeof *t, 0);
+    t = lua_newuserdatauv(L, sizeof *t, 1);
     memset(t, 0, sizeof *t);
     luaL_getmetatable(L, TIMER);
     lua_setmetatable(L, -2);
-    t->fn = slot_of(L, 1);
-    t->self = slot_of(L, -1);
-    t->context = call != NULL ? call->context : NULL;
-    context_hold(t->context);
-    t->repeat = lua_toboolean(L, 3) ? (double)seconds : 0;
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, 1);
+    lua_rawseti(L, -2, 1);
+    compat_setuservalue(L, -2);
+    t->delay = (double)seconds;
+    t->repeats = lua_toboolean(L, 3);
     ev_init(&t->timer, on_timer);
-    start(t, (double)seconds);
+    activate(L, t, -1);
     return 1;
 }
 
@@ -122,7 +144,31 @@ static int close_timer(lua_State *L)
 
     if (t->self != 0)
         clear(L, t);
+    t->closed = true;
     lua_settop(L, 1);
+    return 1;
+}
+
+/* clear(anything): closes it where it is a timer. */
+static int clear_timer(lua_State *L)
+{
+    if (luaL_testudata(L, 1, TIMER) != NULL)
+        close_timer(L);
+    return 0;
+}
+
+/* timer:refresh() -> timer: its delay begins anew, also where it has run. */
+static int refresh(lua_State *L)
+{
+    struct l_timer *t = check(L);
+
+    lua_settop(L, 1);
+    if (t->self != 0) {
+        stop(t);
+        start(t, t->delay);
+    } else if (!t->closed) {
+        activate(L, t, 1);
+    }
     return 1;
 }
 
@@ -206,12 +252,17 @@ static int sleep_for(lua_State *L)
 
 int l_timer_open(lua_State *L)
 {
-    static const luaL_Reg methods[] = {
-        {"close", close_timer},  {"ref", ref},
-        {"unref", unref},        {"hasRef", has_ref},
-        {"isActive", is_active}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"start", new}, {"sleep", sleep_for}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"close", close_timer},
+                                       {"refresh", refresh},
+                                       {"ref", ref},
+                                       {"unref", unref},
+                                       {"hasRef", has_ref},
+                                       {"isActive", is_active},
+                                       {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"start", new},
+                                         {"clear", clear_timer},
+                                         {"sleep", sleep_for},
+                                         {NULL, NULL}};
 
     luaL_newmetatable(L, TIMER);
     luaL_newlib(L, methods);
