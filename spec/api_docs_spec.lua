@@ -51,7 +51,7 @@ local IN_C = {
 -- Not for scripts, though there.
 local HIDDEN = {}
 for name in ([[ emitter:new events.tell req:start req:stop res:methods timer:isActive timer:sleep
-  timer:start ]]):gmatch("%S+") do
+  timer:start timer:clear ]]):gmatch("%S+") do
   HIDDEN[name] = true
 end
 

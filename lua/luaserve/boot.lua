@@ -129,47 +129,102 @@ local function search_path(name, path, tried)
   end
 end
 
-local function load_c(name, tried)
-  local path = search_path(name, package.cpath, tried)
+--- The names that the function of a module in C may have, as in Lua 5.4: what is
+--- before a hyphen, or, as in 5.1, behind it.
+local function symbols_of(name)
+  local flat = name:gsub("%.", "_")
+  local before, behind = flat:match("^(.-)%-(.*)$")
+  return before and { before, behind } or { flat }
+end
+
+--- Looks for the module in the library of name, or, where root is given, of that.
+local function load_c(name, tried, root)
+  local path = search_path(root or name, package.cpath, tried)
   if not path then return end
-  local symbol = "luaopen_" .. name:gsub("^.*%-", ""):gsub("%.", "_")
-  local fn, message = package.loadlib(path, symbol)
-  if not fn then error("error loading module '" .. name .. "' from file '" .. path .. "':\n\t" .. message, 0) end
+  local fn, message, why
+  for _, symbol in ipairs(symbols_of(name)) do
+    fn, message, why = package.loadlib(path, "luaopen_" .. symbol)
+    if fn then return fn, path end
+  end
+  if root and why == "init" then
+    tried[#tried + 1] = "\n\tno module '" .. name .. "' in file '" .. path .. "'"
+    return
+  end
+  error("error loading module '" .. name .. "' from file '" .. path .. "':\n\t" .. message, 0)
+end
+
+local function load_lua(name, tried)
+  local path = search_path(name, package.path, tried)
+  if not path then return end
+  local fn, message = load_file(path)
+  if not fn then error("error loading module '" .. name .. "':\n\t" .. message, 0) end
   return fn, path
 end
 
-local function find_loader(name)
-  local own = builtin_name(name)
-  if own == name then return core.module(name), ":builtin:" end
-  if own then return function() return (require(own)) end, ":builtin:" end
-  if package.preload[name] then return package.preload[name], ":preload:" end
-  local tried = {}
-  local path = search_path(name, package.path, tried)
-  if path then
-    local fn, message = load_file(path)
-    if not fn then error("error loading module '" .. name .. "':\n\t" .. message, 0) end
-    return fn, path
+local stock = {} -- the searchers of Lua itself, in whose place all this is
+for _, searcher in ipairs(package.searchers or package.loaders) do stock[searcher] = true end
+
+--- Asks what a script or a library has added to package.searchers.
+local function ask_searchers(name, tried)
+  for _, searcher in ipairs(package.searchers or package.loaders) do
+    if not stock[searcher] then
+      local found, extra = searcher(name)
+      if type(found) == "function" then return found, extra end
+      if type(found) == "string" then tried[#tried + 1] = found end
+    end
   end
-  local fn, file = load_c(name, tried)
-  if fn then return fn, file end
+end
+
+local own = {} -- the values of built-in modules, whatever package.loaded says
+
+local function load_own(name)
+  if own[name] == nil then
+    local value = core.module(name)(name, ":builtin:")
+    own[name] = value == nil and true or value
+  end
+  return own[name]
+end
+
+local function find_loader(name)
+  local inner = builtin_name(name)
+  if inner then return function() return load_own(inner) end, ":builtin:" end
+  if package.preload[name] then return package.preload[name], ":preload:" end
+  local tried, root = {}, name:match("^([^.]+)%.")
+  local fn, extra = load_lua(name, tried)
+  if not fn then fn, extra = load_c(name, tried) end
+  if not fn and root then fn, extra = load_c(name, tried, root) end
+  if not fn then fn, extra = ask_searchers(name, tried) end
+  if fn then return fn, extra end
   error("module '" .. name .. "' not found:\n\tno built-in module '" .. name .. "'" .. table.concat(tried), 0)
 end
 
-local loading = {} -- name -> list of waiters
+local loading = {} -- name -> {by = the call that loads it, waiters...}
+local waits = {} -- call -> name of the module that it waits for
 
---- Another coroutine is loading the module: waits for it. The one that loads it
---- itself has found a loop.
-local function wait_for(name)
-  local entry = loading[name]
-  if entry.by == core.running() then
-    error("loop or previous error loading module '" .. name .. "'", 3)
+--- Whether the module is being loaded by what runs now, or by what waits, maybe
+--- over others, for a module that it loads.
+local function is_circular(name)
+  while name do
+    local by = loading[name] and loading[name].by
+    if by == core.running() then return true end
+    name = waits[by]
   end
-  local waiter = core.waiter()
-  entry[#entry + 1] = waiter
-  waiter:wait()
+  return false
 end
 
-local function finish(name, ok, value, path)
+--- Another coroutine is loading the module: waits for it.
+local function wait_for(name)
+  if not core.canWait() then
+    core.raise("module '" .. name .. "' is being loaded by another coroutine, for which this one cannot wait here")
+  end
+  local waiter, me = core.waiter(), core.running()
+  table.insert(loading[name], waiter)
+  waits[me] = name
+  waiter:wait()
+  waits[me] = nil
+end
+
+local function finish(name, ok, value, extra)
   local entry = loading[name]
   loading[name] = nil
   if ok then
@@ -178,22 +233,32 @@ local function finish(name, ok, value, path)
   end
   for _, waiter in ipairs(entry) do waiter:wake() end
   if not ok then error(value, 0) end
-  return package.loaded[name], path
+  return package.loaded[name], extra
 end
 
 --- Loads a module once. Built-in names win; then package.preload, package.path
---- (the script's folder first) and package.cpath. A module may wait.
+--- (the script's folder first), package.cpath and package.searchers. A module may
+--- wait. In a circle of modules that which is not complete yet is an error,
+--- unless it has put itself into package.loaded.
 ---@param name string
 ---@return any module, string? path
 local function require_module(name)
   if type(name) ~= "string" then error("bad argument #1 to 'require' (string expected)", 2) end
-  while loading[name] do wait_for(name) end
+  while loading[name] do
+    if not is_circular(name) then
+      wait_for(name)
+    elseif package.loaded[name] ~= nil then
+      return package.loaded[name]
+    else
+      error("loop or previous error loading module '" .. name .. "'", 2)
+    end
+  end
   if package.loaded[name] ~= nil then return package.loaded[name] end
   loading[name] = { by = core.running() }
-  local found, loader, path = pcall(find_loader, name)
+  local found, loader, extra = pcall(find_loader, name)
   if not found then return finish(name, false, loader) end
-  local ok, value = pcall(loader, name, path)
-  return finish(name, ok, value, path)
+  local ok, value = pcall(loader, name, extra)
+  return finish(name, ok, value, extra)
 end
 
 rawset(_G, "require", require_module)
@@ -246,7 +311,11 @@ end
 --- The text of a source {path = or text =, ...} and the name of its chunk.
 local function read_source(source)
   if source.text then return source.text, "=(command line)" end
-  if not source.path then return io.read("*a"), "=stdin" end
+  if not source.path then
+    local text, why = io.read("*a")
+    if not text then give_up("cannot read the script from standard input: " .. tostring(why or "it is closed"), 2) end
+    return text, "=stdin"
+  end
   local text, message = read(source.path)
   if not text then unreadable(source.path, message) end
   return text, "@" .. source.path

@@ -25,7 +25,7 @@ end
 --- Calls fn(...) once after delay milliseconds.
 ---@param fn function
 ---@param delay number? milliseconds, 1 where missing
----@return table timer with ref, unref, hasRef, close
+---@return table timer with ref, unref, hasRef, refresh, close
 function M.setTimeout(fn, delay, ...)
   return timer.start(bind("setTimeout", fn, ...), seconds(delay), false)
 end
@@ -56,10 +56,11 @@ function M.setImmediate(fn, ...)
   return immediate
 end
 
---- Ends a timer; anything that is none is ignored, as in Node.
----@param t table?
+--- Ends a timer or takes an immediate back; anything else is ignored, as in Node.
+---@param t any
 function M.clearTimeout(t)
-  if type(t) == "userdata" or type(t) == "table" then t:close() end
+  if getmetatable(t) == Immediate then return t:close() end
+  timer.clear(t)
 end
 
 M.clearInterval = M.clearTimeout
@@ -72,6 +73,7 @@ M.clearImmediate = M.clearTimeout
 function M.sleep(ms, cb)
   ms = tonumber(ms)
   if not ms then error("bad argument #1 to 'sleep' (milliseconds expected)", 2) end
+  if cb ~= nil and type(cb) ~= "function" then error("bad argument #2 to 'sleep' (function expected)", 2) end
   return timer.sleep(ms / 1000, cb)
 end
 

@@ -124,7 +124,7 @@ static void writes_versions_and_large_numbers(void)
 
 static bool has(struct str line, const char *part)
 {
-    return memmem(line.p, line.n, part, strlen(part)) != NULL;
+    return line.n > 0 && memmem(line.p, line.n, part, strlen(part)) != NULL;
 }
 
 static void writes_durations_to_the_microsecond(void)

@@ -39,7 +39,7 @@ static void keeps_bytes_through_every_change_of_size(void)
         blocks[i] = heap_allocate(&heap, blocks[i], sizes[i], size);
         CHECK((blocks[i] == NULL) == (size == 0));
         CHECK((uintptr_t)blocks[i] % 16 == 0);
-        if (size > 0) {
+        if (blocks[i] != NULL) {
             CHECK(holds(blocks[i], kept, (unsigned char)i));
             memset(blocks[i], (int)i, size);
         }

@@ -380,9 +380,9 @@ static void takes_certificates_with_their_keys(void)
     CHECK_STR(FAILURE("--tls-cert", "a", "app.lua"),
               "each --tls-cert needs its --tls-key, as in --tls-cert cert.pem "
               "--tls-key key.pem");
-    CHECK_STR(FAILURE("--tls", "dev", "--tls-cert", "a", "--tls-key", "b",
-                      "app.lua"),
-              "--tls dev makes the certificate: leave --tls-cert out");
+    CHECK_STR(
+        FAILURE("--tls", "dev", "--tls-cert", "a", "--tls-key", "b", "app.lua"),
+        "--tls dev makes the certificate: leave --tls-cert out");
     CHECK_INT(PARSE("--tls", "dev", "app.lua"), OPTIONS_RUN);
     CHECK_STR(str_of(options.tls), "dev");
 }

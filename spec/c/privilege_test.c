@@ -105,7 +105,9 @@ static void changes_the_group(void)
 
 static bool may_name_itself(void)
 {
-    return drop("nobody", NULL) == 0 && drop("nobody", NULL) == 0 &&
+    int first = drop("nobody", NULL), again = drop("nobody", NULL);
+
+    return first == 0 && again == 0 &&
            drop(NULL, getgrgid(getgid())->gr_name) == 0;
 }
 

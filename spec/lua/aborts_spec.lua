@@ -156,6 +156,19 @@ describe("a client that goes away while it is being sent to", function()
     wait_for_notes("here|nil aborted|true")
   end)
 
+  it("ends the wait of another request that writes to it, and harms that one no further", function()
+    local conn = start([[shared.target = res note("here") sleep(300)]])
+    local other = lab.start(server, [[
+      local ok, err
+      repeat ok, err = shared.target:write(("x"):rep(65536)) until not ok
+      return tostring(ok) .. " " .. err
+    ]])
+    conn:read(100000)
+    conn:reset()
+    assert.equal("nil aborted", other:read_response().body)
+    value([[shared.target = nil return ""]])
+  end)
+
   it("fires close, and drain no more", function()
     local conn = start([[
       res:on("drain", function() note("drain") end)

@@ -41,7 +41,9 @@ describe("a runaway", function()
     ["coroutine, resumed in a loop"] = [[
       while true do coroutine.resume(coroutine.create(function() while true do end end)) end]],
     ["coroutine inside a pcall in a loop"] = [[
-      while true do pcall(coroutine.wrap(function() while true do pcall(function() while true do end end) end end)) end]],
+      while true do
+        pcall(coroutine.wrap(function() while true do pcall(function() while true do end end) end end))
+      end]],
     ["coroutine in a coroutine in a pcall in a loop"] = [[
       while true do
         pcall(coroutine.wrap(function()
@@ -172,9 +174,8 @@ describe("a runaway", function()
     local small = { args = { "--cpu-budget", "0.02" }, env = ENV }
     local other = lab.serve(small)
     local counts = lab.counts(other)
-    for _ = 1, 20 do
-      assert.equal(503, lab.ask(other, [[while true do pcall(coroutine.wrap(function() while true do end end)) end]]).status)
-    end
+    local code = [[while true do pcall(coroutine.wrap(function() while true do end end)) end]]
+    for _ = 1, 20 do assert.equal(503, lab.ask(other, code).status) end
     lab.wait_for_counts(other, counts)
   end)
 end)

@@ -65,6 +65,17 @@ describe("a call that takes time", function()
     ]]))
   end)
 
+  it("with Sync behind its name raises, and so does json.decode", function()
+    assert.equal("contents|false ENOENT: no such file or directory, open './x' ENOENT|false", value([[
+      local fs, json = require "fs", require "json"
+      local ok, err = pcall(fs.readFileSync, "./x")
+      local decoded = pcall(json.decode, "{")
+      return fs.readFileSync("there.txt") .. "|" .. tostring(ok) .. " " .. tostring(err) .. " " .. err.code
+        .. "|" .. tostring(decoded)
+    ]]))
+    assert.equal(500, ask([[require("fs").readFileSync("./x")]]).status)
+  end)
+
   it("takes both styles within each other", function()
     assert.equal("1 contents 2 contents 3 true", value([[
       local fs = require "fs"

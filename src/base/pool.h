@@ -9,8 +9,8 @@
 #include "base/str.h"
 
 enum {
-    POOL_BLOCK_SIZE = 2048,  /* bytes of an ordinary block, header included */
-    POOL_KEPT_BLOCKS = 256   /* free blocks the process keeps for reuse */
+    POOL_BLOCK_SIZE = 2048, /* bytes of an ordinary block, header included */
+    POOL_KEPT_BLOCKS = 256  /* free blocks the process keeps for reuse */
 };
 
 struct pool_block;

@@ -266,7 +266,8 @@ static void check_expect(struct exchange *x, struct head *out)
     }
 }
 
-/* close wins over keep-alive (RFC 9112 9.3), which llhttp leaves to HTTP/1.1. */
+/* close wins over keep-alive (RFC 9112 9.3), which llhttp leaves to HTTP/1.1.
+ */
 static void check_close(const struct exchange *x, struct head *out)
 {
     const struct headers *h = &x->request;

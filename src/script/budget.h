@@ -21,8 +21,8 @@ void budget_enter(void);
 /* The budget of this run is spent, and script_state.running is being ended. */
 bool budget_spent(void);
 
-/* Whether control came back from L because it has been ended: it is suspended in
- * the middle of its work, and must not be resumed. Until budget_leave. */
+/* Whether control came back from L because it has been ended: it is suspended
+ * in the middle of its work, and must not be resumed. Until budget_leave. */
 bool budget_ended(const lua_State *L);
 
 /* What the log is to say of it, with a traceback; NULL where nothing has been

@@ -93,6 +93,8 @@ static void recycle(struct call *call)
         return;
     }
     lua_settop(call->co, 0);
+    if (!COMPAT_LUAJIT && lua_gethook(call->co) != NULL) /* the script's */
+        lua_sethook(call->co, NULL, 0, 0);
     list_push(&kept, &call->link);
     kept_count++;
 }

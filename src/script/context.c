@@ -11,6 +11,7 @@
 
 const char context_kind = 'x';
 
+static struct list living = {&living, &living};
 static unsigned alive;
 static void bury_all(struct defer *d);
 
@@ -33,6 +34,7 @@ void context_begin(lua_State *L, struct context *c, int i)
 {
     c->slot = slot_of(L, i);
     c->x->app = c;
+    list_push(&living, &c->every);
     alive++;
 }
 
@@ -77,6 +79,7 @@ static void bury(lua_State *L, struct context *c)
     if (c->x != NULL) {
         exchange_free(c->x);
         c->x = NULL;
+        list_remove(&c->every);
         alive--;
     }
     bytes_clear(&c->body);
@@ -145,4 +148,12 @@ void context_push_data(lua_State *L, struct context *c)
 unsigned context_count(void)
 {
     return alive;
+}
+
+void context_close(void)
+{
+    struct list *at;
+
+    while ((at = list_shift(&living)) != NULL)
+        bytes_clear(&LIST_ITEM(at, struct context, every)->body);
 }

@@ -29,6 +29,7 @@ enum context_event {
 };
 
 struct context {
+    struct list every;  /* of those that are alive */
     const void *kind;   /* CONTEXT_KIND: this userdata is one of ours */
     struct exchange *x; /* NULL when it is gone */
     struct list link;   /* of those that wait to be buried */
@@ -74,8 +75,8 @@ static inline void context_hold(struct context *c)
 }
 
 /* [-0, +0, -] One less. The last one frees the exchange, if the wire has let go
- * of it: at once, or, where Lua runs and somebody below on the C stack may be at
- * work on it, at the end of the turn. c may be NULL. */
+ * of it: at once, or, where Lua runs and somebody below on the C stack may be
+ * at work on it, at the end of the turn. c may be NULL. */
 void context_drop(lua_State *L, struct context *c);
 
 /* A failure in c (NULL: the process's own) with that status: answers the
@@ -88,5 +89,8 @@ void context_push_data(lua_State *L, struct context *c);
 
 /* Contexts whose exchange is alive, for tests. */
 unsigned context_count(void);
+
+/* Frees what contexts hold outside of Lua, at the end of the process. */
+void context_close(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* What becomes of an error that nobody in Lua has caught: a line in the log with
- * its traceback, and the answer of the request that it belongs to. Used by
+/* What becomes of an error that nobody in Lua has caught: a line in the log
+ * with its traceback, and the answer of the request that it belongs to. Used by
  * call.c, and by script.c for the script itself. */
 #ifndef SCRIPT_FAILURE_H
 #define SCRIPT_FAILURE_H

@@ -80,6 +80,7 @@ static int run(lua_State *L, bool raise)
     if (c != NULL && c->slot == 0)
         c = NULL; /* its request is over; what comes is only logged */
     call = call_with(L, c, nargs);
+    raise = raise && script_state.running != NULL; /* not in a finalizer */
     call->raise = raise;
     if (call_start(call, nargs) > LUA_YIELD && raise) {
         if (script_thread() != L) /* L is none that the runtime knows of */

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "script/budget.h"
 #include "script/call.h"
+#include "script/context.h"
 #include "script/failure.h"
 #include "script/modules.h"
 #include "script/slot.h"
@@ -139,6 +140,8 @@ int script_open(struct loop *loop, struct work *work)
 
 void script_close(void)
 {
+    script_state.closing = true;
+    context_close();
     lua_close(script_state.L);
     call_close();
     script_state.L = NULL;

@@ -27,6 +27,7 @@ struct script {
     lua_State *running;   /* the thread that runs, or NULL */
     int exit_code;
     bool draining;           /* stopping: requests at work are finished */
+    bool closing;            /* only finalizers run any more */
     void (*drain)(int code); /* the worker's: begins to stop */
     const char *binary;      /* path of this program, for messages */
 };

@@ -21,6 +21,8 @@ void wait_begin(lua_State *L, struct wait *w, int i)
     struct call *current = script_state.current;
 
     memset(w, 0, sizeof *w);
+    if (script_state.closing)
+        luaL_error(L, "the process is ending: nothing can be waited for");
     if (i != 0 && lua_isfunction(L, i)) {
         w->callback = slot_of(L, i);
         w->context = current != NULL ? current->context : NULL;
