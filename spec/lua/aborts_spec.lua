@@ -405,6 +405,7 @@ describe("many clients that go away, at every stage and at once,", function()
       end
     end
     lab.wait_for_counts(server, before)
-    helper.wait_for(function() return server:fds() == fds end, "the descriptors")
+    -- Connections of specs before may have been closing still when they were counted.
+    helper.wait_for(function() return server:fds() <= fds end, "the descriptors")
   end)
 end)
