@@ -145,8 +145,7 @@ static int failed(struct call *call, int status, bool first)
     lua_State *outer = script_state.running;
 
     if (call->raise && first && outer != NULL && lua_checkstack(outer, 1)) {
-        lua_pushvalue(call->co, -1);
-        lua_xmove(call->co, outer, 1);
+        lua_xmove(call->co, outer, 1); /* there is no room for a copy */
     } else {
         if (!call->quiet)
             failure_report(call);

@@ -214,7 +214,6 @@ static int print_failure(lua_State *L)
     lua_State *co = ending->call->co;
     const char *text;
 
-    lua_pushvalue(co, -1);
     lua_xmove(co, L, 1);
     text = failure_text(L, 2);
     push_exit_code(L, 2);
