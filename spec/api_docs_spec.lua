@@ -1,7 +1,23 @@
--- docs/api.md and the code name the same functions. What the modules under lua/
--- annotate, and what C adds to req and res, has to be named in the reference, as
--- `fs.readFile(` or `res:write(`; and what the reference names has to be there.
+-- The reference and the code name the same functions. What the modules under lua/
+-- annotate, and what C adds to req and res, has to be named in docs/api.md (Node's
+-- modules, and what every server has) or a page of docs/reference (luaserve's
+-- own), as `fs.readFile(` or `res:write(`; and what these name has to be there.
+--
+-- A page of docs/reference says itself which files it describes, in a comment:
+--
+--   <!-- reference
+--   lua/luaserve/router.lua: M = luaserve.router. App = app:
+--   internal: lua/luaserve/tree.lua
+--   object: app = require("luaserve")()
+--   hidden: app:handle
+--   -->
+--
+-- that is: what the tables of a file are called in the reference (M = - is not for
+-- scripts), files that scripts do not require, what to look for the methods of a
+-- name in (an expression, in a request's handler, which has req and res), and
+-- functions that are there but not for scripts.
 local helper = require("spec.helper")
+local lfs = require("lfs")
 
 local REFERENCE = helper.read_file("docs/api.md")
 
@@ -55,6 +71,40 @@ for name in ([[ emitter:new events.tell req:start req:stop res:methods timer:isA
   HIDDEN[name] = true
 end
 
+local objects = {} -- of the pages: "name = expression"
+
+local directives = {
+  internal = function(text)
+    for path in text:gmatch("%S+") do INTERNAL[path] = true end
+  end,
+  hidden = function(text)
+    for name in text:gmatch("%S+") do HIDDEN[name] = true end
+  end,
+  object = function(text) table.insert(objects, text) end,
+}
+
+local function read_page(path)
+  local text = helper.read_file(path)
+  REFERENCE = REFERENCE .. "\n" .. text
+  local comment = text:match("<!%-%- reference\n(.-)%-%->") or error(path .. ": which files does it describe?")
+  for key, rest in comment:gmatch("([^:\n]+): *([^\n]*)\n") do
+    if directives[key] then
+      directives[key](rest)
+    else
+      FILES[key] = FILES[key] or {}
+      for name, prefix in rest:gmatch("(%S+) = (%S+)") do
+        FILES[key][name] = prefix ~= "-" and prefix
+      end
+    end
+  end
+end
+
+if lfs.attributes("docs/reference") then
+  for name in lfs.dir("docs/reference") do
+    if name:find("%.md$") then read_page("docs/reference/" .. name) end
+  end
+end
+
 local function is_documented(name)
   return REFERENCE:find("`[^`\n]*" .. name:gsub("%p", "%%%0") .. "%(") ~= nil
 end
@@ -83,7 +133,7 @@ local function missing_of(path, tables)
   local missing = {}
   for _, pair in ipairs(annotated(path)) do
     local prefix = tables[pair[1]]
-    assert(prefix ~= nil, path .. ": what is " .. pair[1] .. " called in docs/api.md?")
+    assert(prefix ~= nil, path .. ": what is " .. pair[1] .. " called in the reference?")
     local name = prefix and prefix .. pair[2]
     if name and not HIDDEN[name] and not is_documented(name) then
       table.insert(missing, name)
@@ -92,7 +142,13 @@ local function missing_of(path, tables)
   return missing
 end
 
-describe("docs/api.md", function()
+local function known_of(list)
+  local lines = {}
+  for _, object in ipairs(list) do table.insert(lines, "known." .. object .. "\n") end
+  return table.concat(lines)
+end
+
+describe("the reference", function()
   it("knows every Lua file that scripts can use", function()
     local pipe = io.popen("find lua -name '*.lua' | sort")
     for path in pipe:lines() do
@@ -145,6 +201,7 @@ describe("docs/api.md", function()
       end
       known.server = http.createServer(function(req, res)
         known.req, known.res = req, res
+        ]] .. known_of(objects) .. [[
         local wrong = {}
         for _, name in ipairs(names) do
           local value = known

@@ -1,5 +1,7 @@
---- The framework's entry. `luaserve.context()` and `luaserve.error` serve every
---- handler, with or without an app.
+--- The framework's entry: `luaserve()` makes an app. `luaserve.context()` and
+--- `luaserve.error` serve every handler, with or without an app; all else is a
+--- module below lua/luaserve, loaded when it is first asked for: `luaserve.static`
+--- is require "luaserve.static".
 local core = require "luaserve.core"
 
 local M = {}
@@ -36,5 +38,18 @@ function M.error(status, message, fields)
 end
 
 M.version = core.version
+
+local parts = {}
+for _, name in ipairs(core.modules()) do
+  local part = name:match("^luaserve%.(%a+)$")
+  if part then parts[part] = true end
+end
+
+setmetatable(M, { __index = function(self, name)
+  if not parts[name] then return nil end
+  local part = require("luaserve." .. name)
+  rawset(self, name, part)
+  return part
+end })
 
 return M
