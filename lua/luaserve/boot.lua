@@ -321,6 +321,16 @@ local function read_source(source)
   return text, "@" .. source.path
 end
 
+--- The path as it is from the script's folder; from the working directory where
+--- the script is no file.
+---@param path string
+---@return string absolute
+function core.beside(path)
+  local script = core.argv[2]
+  local folder = script:sub(1, 1) == "/" and dirname(script) or "."
+  return require("path").resolve(require("process").cwd(), folder, path)
+end
+
 local function add_script_folder(path)
   local folder = dirname(path)
   package.path = folder .. "/?.lua;" .. folder .. "/?/init.lua;" .. package.path

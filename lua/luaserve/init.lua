@@ -37,6 +37,13 @@ function M.error(status, message, fields)
   error(M.new_error(status, message, fields), 0)
 end
 
+--- A text safe to stand in HTML: & < > " and ' become references.
+---@param text string|number
+---@return string
+function M.escapeHTML(text)
+  return require("luaserve.core.template").escape(text)
+end
+
 M.version = core.version
 
 local parts = {}
