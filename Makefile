@@ -24,8 +24,11 @@ JOBS := $(shell nproc)
 DEV_lua5.4 = liblua5.4-dev
 DEV_luajit = libluajit2-5.1-dev
 DEV := $(or $(DEV_$(LUA)),$(error luaserve: LUA must be lua5.4 or luajit))
-DEPS = $(filter gcc clang,$(CC)) libc6-dev make pkg-config libev-dev libssl-dev \
-	libnghttp2-dev $(DEV)
+# Libraries that pkg-config knows, each with Debian's package.
+LIBRARIES = openssl=libssl-dev libnghttp2=libnghttp2-dev zlib=zlib1g-dev \
+	libbrotlienc=libbrotli-dev libzstd=libzstd-dev
+DEPS = $(filter gcc clang,$(CC)) libc6-dev make pkg-config libev-dev $(DEV) \
+	$(foreach library,$(LIBRARIES),$(lastword $(subst =, ,$(library))))
 DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-sec lua-cjson curl \
 	openssl
 DEPS_LINT = lua-check clang-format clang-tidy
@@ -78,11 +81,9 @@ once = $(eval $(1) := $(shell $(2) 2>/dev/null))$($(1))
 LUA_CPPFLAGS = $(call once,LUA_CPPFLAGS,pkg-config --cflags $(LUA))
 LUA_LIBDIR = $(call once,LUA_LIBDIR,pkg-config --variable=libdir $(LUA))
 LUA_SHARED = $(call once,LUA_SHARED,pkg-config --libs $(LUA))
-SSL_CPPFLAGS = $(call once,SSL_CPPFLAGS,pkg-config --cflags openssl)
-SSL_LIBS = $(call once,SSL_LIBS,pkg-config --libs openssl)
-
-H2_CPPFLAGS = $(call once,H2_CPPFLAGS,pkg-config --cflags libnghttp2)
-H2_LIBS = $(call once,H2_LIBS,pkg-config --libs libnghttp2)
+LIBRARY_NAMES = $(foreach library,$(LIBRARIES),$(firstword $(subst =, ,$(library))))
+LIBRARY_CPPFLAGS = $(call once,LIBRARY_CPPFLAGS,pkg-config --cflags $(LIBRARY_NAMES))
+LIBRARY_LIBS = $(call once,LIBRARY_LIBS,pkg-config --libs $(LIBRARY_NAMES))
 
 # Lua is linked statically where its archive is there: one file to copy, and
 # calls that need no jump table. The archive goes in whole and its API is
@@ -101,12 +102,12 @@ SANITIZE = $(if $(SAN),-fsanitize=address$(comma)undefined \
 	$(if $(findstring gcc,$(CC)),-static-libasan -static-libubsan))
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
 	-Wmissing-prototypes $(if $(WERROR),-Werror)
-DEFINES = -D_GNU_SOURCE -Isrc $(LUA_CPPFLAGS) $(SSL_CPPFLAGS) $(H2_CPPFLAGS) \
+DEFINES = -D_GNU_SOURCE -Isrc $(LUA_CPPFLAGS) $(LIBRARY_CPPFLAGS) \
 	$(LLHTTP_CPPFLAGS) $(CPPFLAGS)
 COMPILE = $(CC) -std=gnu11 -pthread -fvisibility=hidden $(DEFINES) $(SANITIZE) \
 	$(CFLAGS) -MMD -MP
 LINK_FLAGS = -pthread $(SANITIZE) $(CFLAGS) -Wl,--as-needed $(LDFLAGS)
-LIBS = $(LLHTTP_LIBS) -lev $(SSL_LIBS) $(H2_LIBS) -lm -ldl
+LIBS = $(LLHTTP_LIBS) -lev $(LIBRARY_LIBS) -lm -ldl
 
 # ---- Building ----
 
@@ -118,8 +119,8 @@ define check
 $(call need,command -v $(CC),$(CC),$(CC) libc6-dev)
 $(call need,command -v pkg-config,pkg-config,pkg-config)
 $(call need,pkg-config --exists $(LUA),$(LUA),$(DEV))
-$(call need,pkg-config --exists openssl,openssl,libssl-dev)
-$(call need,pkg-config --exists libnghttp2,libnghttp2,libnghttp2-dev)
+$(foreach library,$(LIBRARIES),$(call need,pkg-config --exists \
+	$(firstword $(subst =, ,$(library))),$(firstword $(subst =, ,$(library))),$(lastword $(subst =, ,$(library)))))
 $(call need,printf '\043include <ev.h>' | $(CC) $(CPPFLAGS) -E -,libev,libev-dev)
 endef
 
