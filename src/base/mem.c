@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *checked(void *p)
+void *mem_checked(void *p)
 {
     if (p == NULL) {
         fputs("luaserve: out of memory\n", stderr);
@@ -19,22 +19,22 @@ static void *checked(void *p)
 
 void *mem_alloc(size_t n)
 {
-    return checked(malloc(n ? n : 1));
+    return mem_checked(malloc(n ? n : 1));
 }
 
 void *mem_zalloc(size_t n)
 {
-    return checked(calloc(1, n ? n : 1));
+    return mem_checked(calloc(1, n ? n : 1));
 }
 
 void *mem_realloc(void *p, size_t n)
 {
-    return checked(realloc(p, n ? n : 1));
+    return mem_checked(realloc(p, n ? n : 1));
 }
 
 char *mem_strdup(const char *s)
 {
-    return checked(strdup(s));
+    return mem_checked(strdup(s));
 }
 
 void mem_free(void *p)

@@ -6,6 +6,10 @@
 
 #include <stddef.h>
 
+/* Returns p, what an allocator of another library gave; aborts where that is
+ * NULL. */
+void *mem_checked(void *p) __attribute__((returns_nonnull));
+
 /* Returns n bytes, uninitialised; the caller owns them. n may be 0. */
 void *mem_alloc(size_t n) __attribute__((malloc, returns_nonnull));
 

@@ -4,6 +4,7 @@
 #include "http/exchange.h"
 
 #include "base/mem.h"
+#include "http/compress.h"
 #include "http/server.h"
 #include "http/status.h"
 
@@ -31,6 +32,7 @@ void exchange_free(struct exchange *x)
 {
     alive--;
     list_remove(&x->link);
+    compress_drop(x);
     pool_clear(&x->pool);
     if (kept_count < KEPT_MAX)
         kept[kept_count++] = x;
@@ -78,17 +80,24 @@ static int64_t declared_length(struct exchange *x)
     return -1;
 }
 
+/* Marks a response that has no body because of its status. HEAD was marked when
+ * the request came. */
+static void settle_status(struct exchange *x)
+{
+    /* RFC 9110 15.3.5, 15.3.6, 15.4.5 */
+    if (x->status == 204 || x->status == 304 || x->status == 205)
+        x->bodyless = true;
+}
+
 /* Sends the head of a response whose body will have length bytes (-1: not
  * known), first of them at once. Where that is more than was announced, nothing
  * is sent, so that it can still become an error. */
 static enum sent send_head(struct exchange *x, int64_t length, size_t first)
 {
-    /* RFC 9110 15.3.5, 15.4.5; HEAD was marked when the request came. */
+    settle_status(x);
     if (x->status == 204 || x->status == 304) {
-        x->bodyless = true;
         length = -1;
     } else if (x->status == 205) { /* 15.3.6: nothing, and says so */
-        x->bodyless = true;
         length = 0;
         headers_remove(&x->response, STR("Content-Length"));
     }
@@ -102,11 +111,33 @@ static enum sent send_head(struct exchange *x, int64_t length, size_t first)
     return SENT_OK;
 }
 
+/* Has the piece coded where the response is to be: decides that before its
+ * head leaves. length is what the body has, -1 where it is not known; returns
+ * what the head is to say of it. */
+static int64_t code(struct exchange *x, struct piece *piece, int64_t length,
+                    enum coder_until until)
+{
+    if (x->compress == NULL || x->codec == NULL || x->ended_out)
+        return length;
+    if (!x->head_sent) {
+        settle_status(x);
+        compress_decide(x, length);
+    }
+    if (!compress_codes(x))
+        return length;
+    if (x->bodyless || piece == NULL) /* the head alone */
+        return -1;
+    compress_piece(x, piece, until);
+    return until == CODER_END ? (int64_t)piece->n : -1;
+}
+
 enum sent exchange_send_head(struct exchange *x, int64_t length)
 {
     if (x->codec == NULL)
         return SENT_CLOSED;
-    return x->head_sent ? SENT_OK : send_head(x, length, 0);
+    if (x->head_sent)
+        return SENT_OK;
+    return send_head(x, code(x, NULL, length, CODER_MORE), 0);
 }
 
 /* Sends a piece of body, behind the head of one that has length bytes. */
@@ -141,13 +172,18 @@ static enum sent write_piece(struct exchange *x, struct piece *piece,
 
 enum sent exchange_write(struct exchange *x, struct piece piece)
 {
-    return write_piece(x, &piece, -1);
+    int64_t length = code(x, &piece, -1, CODER_FLUSH);
+
+    return write_piece(x, &piece, length);
 }
 
 enum sent exchange_end(struct exchange *x, struct piece piece)
 {
     int64_t length = x->bodyless && piece.n == 0 ? -1 : (int64_t)piece.n;
-    enum sent sent = write_piece(x, &piece, length);
+    enum sent sent;
+
+    length = code(x, &piece, length, CODER_END);
+    sent = write_piece(x, &piece, length);
 
     if (sent != SENT_OK && sent != SENT_FULL)
         return sent;
@@ -210,6 +246,7 @@ void exchange_fail(struct exchange *x, int status, struct str text)
     x->status = status;
     x->reason = (struct str){NULL, 0};
     x->response.n = x->trailers_out.n = 0;
+    compress_drop(x);
     headers_add(&x->response, &x->pool, STR("Content-Type"),
                 STR("text/plain; charset=utf-8"));
     if (status == 405) /* RFC 9110 15.5.6 */

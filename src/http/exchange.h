@@ -28,6 +28,7 @@ enum {
     EXCHANGE_COPY_MAX = 8 * 1024     /* bytes that are copied, not anchored */
 };
 
+struct compress;
 struct conn;
 struct exchange;
 struct server;
@@ -126,6 +127,7 @@ struct exchange {
     int status;
     struct str reason; /* {NULL, 0}: the standard phrase */
     struct headers response, trailers_out;
+    struct compress *compress; /* see http/compress.h; NULL */
     uint64_t sent;    /* body bytes of the response */
     int64_t declared; /* Content-Length of the response, or -1 */
     uint8_t version;  /* 10, 11, 20 */
