@@ -200,6 +200,11 @@ bench: deps-bench
 	@$(MAKE) all
 	@$(TOLD) spec/bench/run
 
+## make soak         send REQUESTS (1000000) of each kind and watch the memory
+soak: deps-bench
+	@$(MAKE) all
+	@$(TOLD) spec/bench/soak
+
 ## make fuzz         run each fuzzer of spec/fuzz for FUZZ_SECONDS (60) from what
 ##                   is kept for it; FUZZERS="h1 json" runs these
 FUZZERS = $(sort $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c)))
@@ -268,5 +273,5 @@ distclean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all programs run test bench fuzz lint format deps deps-test deps-lint \
+.PHONY: all programs run test bench soak fuzz lint format deps deps-test deps-lint \
 	deps-bench deps-fuzz install uninstall clean distclean help FORCE

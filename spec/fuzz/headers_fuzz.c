@@ -274,7 +274,7 @@ static void decode_split(struct str text, size_t step, uint64_t max,
     }
     pool_init(&pool);
     if (out->result == CHUNKED_END)
-        out->trailers = chunked_trailers(&c, &fields, &pool);
+        out->trailers = chunked_trailers(&c, &fields, &pool, 0);
     out->fields = out->trailers == 0 ? fields.n : 0;
     for (unsigned i = 0; i < out->fields; i++)
         FUZZ_CHECK(headers_name_valid(fields.items[i].name) &&

@@ -347,7 +347,45 @@ end
   end)
 end)
 
+describe("trailers", function()
+  it("are limited in their count", function()
+    local server = serve("maxHeadersCount = 3", "req:text() res:finish(req.trailers.a)")
+    local function chunked(...)
+      return "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+        .. table.concat({ ... }, "\r\n") .. "\r\n\r\n"
+    end
+    assert.equal("1", send(server, chunked("A: 1", "B: 2", "C: 3")):read_response().body)
+    assert.equal(400, refused(server, chunked("A: 1", "B: 2", "C: 3", "D: 4")))
+  end)
+end)
+
+describe("blank lines before a request", function()
+  it("are limited, and do not put off the end of the time for a head", function()
+    local server = serve("headersTimeout = 400")
+    local conn = send(server, "\r\n\r\n" .. head())
+    assert.equal("served", conn:read_response().body)
+    assert.equal(400, refused(server, ("\r\n"):rep(100000)))
+    conn = helper.connect(server)
+    helper.wait_for(function() -- a drip: each line comes before the last one's time is over
+      return not conn:send("\r\n") or conn:closed(0.05)
+    end, "the end of the drip")
+  end)
+end)
+
 describe("when descriptors run out", function()
+  it("never happens where the limit of connections is left to the server", function()
+    for _, files in ipairs({ 32, 64, 256 }) do
+      local server = serve("", "res:finish('served')", { nofile = files })
+      local conns = {}
+      for i = 1, files + 20 do
+        conns[i] = helper.connect(server)
+        conns[i]:send(head())
+        assert.equal("served", conns[i]:read_response().body) -- the longest idle one makes room
+      end
+      assert.equal("", server:stderr())
+    end
+  end)
+
   it("accepting rests, and goes on when there are some again", function()
     local server = serve("", "res:finish('served')", { nofile = 64, args = { "--max-connections", "1000" } })
     local conns = {}

@@ -7,9 +7,17 @@
 #include "base/encode.h"
 
 enum state {
-    SIZE,      /* hex digits */
-    SPACE,     /* white space behind the size (7.1.1, BWS) */
-    EXTENSION, /* up to the line's end */
+    SIZE, /* hex digits */
+    /* Extensions (RFC 9112 7.1.1), which may have white space in between. */
+    SPACE,   /* where only ";" may follow */
+    BEGIN,   /* behind ";" */
+    NAME,    /* in a name */
+    NAMED,   /* behind a name and a space */
+    EQUALS,  /* behind "=" */
+    VALUE,   /* in a token */
+    QUOTED,  /* in a quoted string */
+    ESCAPED, /* behind a backslash in one */
+    CLOSED,  /* behind one */
     SIZE_LF,
     DATA,
     DATA_CR,
@@ -33,6 +41,16 @@ void chunked_clear(struct chunked *c)
     bytes_clear(&c->trailer);
 }
 
+static bool is_space(char b)
+{
+    return b == ' ' || b == '\t';
+}
+
+static bool is_token(char b)
+{
+    return headers_name_valid((struct str){&b, 1});
+}
+
 static enum state in_size(struct chunked *c, char b)
 {
     int value = encode_hex_value(b);
@@ -48,30 +66,52 @@ static enum state in_size(struct chunked *c, char b)
     if (b == '\r')
         return SIZE_LF;
     if (b == ';')
-        return EXTENSION;
-    return b == ' ' || b == '\t' ? SPACE : BAD;
+        return BEGIN;
+    return is_space(b) ? SPACE : BAD;
 }
 
-static enum state in_space(char b)
+/* What may follow a complete extension, or a name; else BAD. */
+static enum state behind(char b)
 {
-    if (b == ' ' || b == '\t')
-        return SPACE;
-    return b == ';' ? EXTENSION : BAD;
+    return b == '\r' ? SIZE_LF : b == ';' ? BEGIN : BAD;
 }
 
-static enum state in_extension(struct chunked *c, char b)
+/* Within a quoted string (RFC 9110 5.6.4). */
+static enum state in_quoted(enum state state, char b)
 {
-    if (c->escaped) /* quoted-pair (RFC 9110 5.6.4) */
-        c->escaped = false;
-    else if (b == '\\' && c->quoted)
-        c->escaped = true;
-    else if (b == '"')
-        c->quoted = !c->quoted;
-    if (b == '\r')
-        return c->quoted ? BAD : SIZE_LF;
-    if ((unsigned char)b < ' ' && b != '\t')
+    if (((unsigned char)b < ' ' && b != '\t') || b == 0x7f)
         return BAD;
-    return b == 0x7f ? BAD : EXTENSION;
+    if (state == ESCAPED)
+        return QUOTED;
+    return b == '\\' ? ESCAPED : b == '"' ? CLOSED : QUOTED;
+}
+
+static enum state in_extension(enum state state, char b)
+{
+    switch (state) {
+    case SPACE:
+        return is_space(b) ? SPACE : b == ';' ? BEGIN : BAD;
+    case BEGIN:
+        return is_space(b) ? BEGIN : is_token(b) ? NAME : BAD;
+    case NAME:
+        if (is_token(b))
+            return NAME;
+        return is_space(b) ? NAMED : b == '=' ? EQUALS : behind(b);
+    case NAMED: /* "a ;b" or "a =1", but no end of line */
+        return is_space(b) ? NAMED : b == '=' ? EQUALS : b == ';' ? BEGIN : BAD;
+    case EQUALS:
+        if (is_space(b))
+            return EQUALS;
+        return b == '"' ? QUOTED : is_token(b) ? VALUE : BAD;
+    case VALUE:
+        if (is_token(b))
+            return VALUE;
+        return is_space(b) ? SPACE : behind(b);
+    case CLOSED:
+        return is_space(b) ? SPACE : behind(b);
+    default:
+        return in_quoted(state, b);
+    }
 }
 
 static enum state after_size(struct chunked *c, char b)
@@ -101,9 +141,15 @@ static enum state step(struct chunked *c, char b)
     case SIZE:
         return in_size(c, b);
     case SPACE:
-        return in_space(b);
-    case EXTENSION:
-        return in_extension(c, b);
+    case BEGIN:
+    case NAME:
+    case NAMED:
+    case EQUALS:
+    case VALUE:
+    case QUOTED:
+    case ESCAPED:
+    case CLOSED:
+        return in_extension((enum state)c->state, b);
     case SIZE_LF:
         return after_size(c, b);
     case DATA_CR:
@@ -154,7 +200,8 @@ enum chunked_result chunked_next(struct chunked *c, struct str *in,
     return c->state == BAD ? CHUNKED_BAD : CHUNKED_MORE;
 }
 
-int chunked_trailers(struct chunked *c, struct headers *h, struct pool *pool)
+int chunked_trailers(struct chunked *c, struct headers *h, struct pool *pool,
+                     uint64_t max)
 {
     struct str rest = pool_copy(pool, (struct str){c->trailer.p, c->trailer.n});
 
@@ -168,6 +215,8 @@ int chunked_trailers(struct chunked *c, struct headers *h, struct pool *pool)
         if (!headers_value_valid(value))
             return -1;
         if (!headers_trailer_allowed(headers_id(name)))
+            return -1;
+        if (max > 0 && h->n >= max)
             return -1;
         headers_add(h, pool, name, value);
     }

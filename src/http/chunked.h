@@ -20,8 +20,6 @@ enum chunked_result {
 struct chunked {
     uint8_t state;
     uint8_t digits;    /* of the size so far */
-    bool quoted;       /* within a quoted string of an extension */
-    bool escaped;      /* behind a backslash in one */
     uint64_t size;     /* of this chunk, then what is left of it */
     uint64_t overhead; /* bytes so far that are not data */
     uint64_t max;      /* of overhead */
@@ -41,7 +39,9 @@ enum chunked_result chunked_next(struct chunked *c, struct str *in,
                                  struct str *data);
 
 /* After CHUNKED_END: adds the trailer fields to h, copied into pool. Returns 0,
- * or -1 where they are malformed or frame the message (RFC 9110 6.5.1). */
-int chunked_trailers(struct chunked *c, struct headers *h, struct pool *pool);
+ * or -1 where they are malformed, frame the message (RFC 9110 6.5.1), or are
+ * more than max (0: any). */
+int chunked_trailers(struct chunked *c, struct headers *h, struct pool *pool,
+                     uint64_t max);
 
 #endif

@@ -89,8 +89,8 @@ static void step_chunked(struct h1 *h)
         deliver(h, data);
         break;
     case CHUNKED_END:
-        if (x != NULL &&
-            chunked_trailers(&h->chunked, &x->trailers, &x->pool) < 0)
+        if (x != NULL && chunked_trailers(&h->chunked, &x->trailers, &x->pool,
+                                          h->server->limits.max_headers) < 0)
             broken(h);
         else
             complete(h);

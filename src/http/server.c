@@ -24,15 +24,24 @@ static void when_drained(struct defer *d)
 
 static struct defer drained = {{&drained.link, &drained.link}, when_drained};
 
-void server_limit_all(uint64_t most)
+/* What the process's descriptors allow: a tenth is left for files, logs and
+ * listeners, and no fewer than these need at the least. */
+static uint64_t most_connections(void)
 {
     struct rlimit files;
+    uint64_t rest;
 
-    total_allowed = most;
-    if (most == 0)
-        total_allowed = getrlimit(RLIMIT_NOFILE, &files) == 0
-                            ? files.rlim_cur / 10 * 9
-                            : 1024;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return 1024;
+    rest = files.rlim_cur / 10;
+    if (rest < SERVER_FILES)
+        rest = SERVER_FILES;
+    return files.rlim_cur > rest ? files.rlim_cur - rest : 1;
+}
+
+void server_limit_all(uint64_t most)
+{
+    total_allowed = most > 0 ? most : most_connections();
 }
 
 static bool is_full(const struct server *s)

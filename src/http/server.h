@@ -10,6 +10,8 @@
 #include "net/listener.h"
 #include "net/loop.h"
 
+enum { SERVER_FILES = 20 }; /* descriptors kept for all but connections */
+
 struct conn;
 struct tls_server;
 
@@ -54,7 +56,8 @@ void server_close_idle(struct server *s);
 void server_abort(struct server *s);
 
 /* How many connections all servers may have together; 0: nine tenths of the
- * descriptors. Each may have a limit of its own below that. */
+ * descriptors, and SERVER_FILES fewer than all. Each may have a limit of its
+ * own below that. */
 void server_limit_all(uint64_t most);
 
 /* Closes every server of the process; drained is called in a later turn, when
