@@ -134,7 +134,7 @@ static void app_answer_now(struct app_request *r)
 /* An informational response (RFC 9110 15.2). */
 static void app_hint(struct exchange *x)
 {
-    struct headers fields = {NULL, 0, 0};
+    struct headers fields = {.items = NULL};
 
     if (x->codec == NULL || x->head_sent)
         return;

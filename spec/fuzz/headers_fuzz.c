@@ -174,7 +174,7 @@ static void check_heads(struct str text, const struct limits *limits)
 /* What headers_remove leaves: everything else, in order. */
 static void check_remove(struct headers *h, struct pool *pool, struct str name)
 {
-    struct headers copy = {NULL, 0, 0};
+    struct headers copy = {.items = NULL};
     unsigned i, kept = 0, gone;
 
     for (i = 0; i < h->n; i++)
@@ -215,7 +215,7 @@ static bool has_token(struct str list, struct str token)
 
 static void check_list(struct str text)
 {
-    struct headers h = {NULL, 0, 0};
+    struct headers h = {.items = NULL};
     struct pool pool;
     struct str rest = text;
 
@@ -251,7 +251,7 @@ static void decode_split(struct str text, size_t step, uint64_t max,
                          struct decoded *out)
 {
     struct chunked c;
-    struct headers fields = {NULL, 0, 0};
+    struct headers fields = {.items = NULL};
     struct pool pool;
 
     *out = (struct decoded){.result = CHUNKED_MORE};
@@ -288,30 +288,84 @@ static bool is_crlf(struct str s)
     return s.n >= 2 && s.p[0] == '\r' && s.p[1] == '\n';
 }
 
-/* The length of an extension with its CR LF, a part of which may be quoted; -1
- * where it is none, 0 where it goes on behind the text. */
-static long extension_length(struct str s)
+static size_t skip_space(struct str s, size_t i)
 {
-    bool quoted = false;
+    while (i < s.n && (s.p[i] == ' ' || s.p[i] == '\t'))
+        i++;
+    return i;
+}
 
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
+static size_t skip_token(struct str s, size_t i)
+{
+    while (i < s.n && headers_name_valid((struct str){s.p + i, 1}))
+        i++;
+    return i;
+}
 
-        if (c == '\r' && !quoted)
-            return i + 1 == s.n ? 0 : s.p[i + 1] == '\n' ? (long)i + 2 : -1;
-        if ((c < ' ' && c != '\t') || c == 0x7f)
+/* Behind the quoted string at i; 0 where it goes on behind s, -1 where it is
+ * none. */
+static long skip_quoted(struct str s, size_t i)
+{
+    for (i++; i < s.n; i++) {
+        if (s.p[i] == '"')
+            return (long)i + 1;
+        if (s.p[i] == '\\' && ++i == s.n)
+            return 0;
+        if (((unsigned char)s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] == 0x7f)
             return -1;
-        if (c == '\\' && quoted) {
-            if (++i == s.n)
-                return 0;
-            c = (unsigned char)s.p[i];
-            if ((c < ' ' && c != '\t') || c == 0x7f)
-                return -1;
-        } else if (c == '"') {
-            quoted = !quoted;
-        }
     }
     return 0;
+}
+
+/* Behind the value at i, as skip_quoted. */
+static long skip_value(struct str s, size_t i)
+{
+    size_t end;
+
+    if (i == s.n)
+        return 0;
+    if (s.p[i] == '"')
+        return skip_quoted(s, i);
+    end = skip_token(s, i);
+    return end > i ? (long)end : -1;
+}
+
+/* The length of the extensions (RFC 9112 7.1.1) and their CR LF; -1 where they
+ * are none, 0 where they go on behind the text. */
+static long extension_length(struct str s)
+{
+    size_t i = 0, end;
+    long behind;
+
+    for (;;) {
+        end = skip_space(s, i);
+        if (end == s.n)
+            return 0;
+        if (s.p[end] == '\r')
+            return end > i                ? -1
+                   : end + 1 == s.n       ? 0
+                   : s.p[end + 1] == '\n' ? (long)end + 2
+                                          : -1;
+        if (s.p[end] != ';')
+            return -1;
+        i = skip_space(s, end + 1);
+        end = skip_token(s, i);
+        if (end == s.n)
+            return 0;
+        if (end == i)
+            return -1;
+        i = skip_space(s, end);
+        if (i == s.n)
+            return 0;
+        if (s.p[i] != '=') {
+            i = end;
+            continue;
+        }
+        behind = skip_value(s, skip_space(s, i + 1));
+        if (behind <= 0)
+            return behind;
+        i = (size_t)behind;
+    }
 }
 
 /* Reads a line with a chunk's size. Returns its length, -1 or 0 as above. */

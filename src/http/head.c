@@ -215,6 +215,64 @@ static int field_lines(char *p, size_t n)
     return error == HPE_PAUSED ? 0 : 400; /* paused by on_complete */
 }
 
+/* True where a field says nothing of how the message is framed, or of what
+ * becomes of the connection, but that it stays. */
+static bool is_plain(const struct header *h)
+{
+    switch (h->id) {
+    case HEADER_CONNECTION:
+        return str_ieq(h->value, STR("keep-alive"));
+    case HEADER_CONTENT_LENGTH:
+    case HEADER_PROXY_CONNECTION:
+    case HEADER_TRANSFER_ENCODING:
+    case HEADER_UPGRADE:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* Whether the line is that of a GET for a path, of bytes that llhttp takes. */
+static bool is_plain_request(const struct exchange *x)
+{
+    size_t i;
+
+    if (x->version != 11 || !str_eq(x->method, STR("GET")) ||
+        x->target.p[0] != '/')
+        return false;
+    for (i = 0; i < x->target.n; i++)
+        if (x->target.p[i] <= ' ' || x->target.p[i] >= 0x7f ||
+            x->target.p[i] == '#')
+            return false;
+    return true;
+}
+
+/* The fields of most requests need no parser: what was scanned by head_find,
+ * has valid names and values, and frames nothing, can only be read in one way.
+ * Returns false where something is not so; then llhttp decides. */
+static bool plain_lines(struct exchange *x, struct head *out, struct str rest)
+{
+    struct headers *h = &x->request;
+
+    if (!is_plain_request(x))
+        return false;
+    while (rest.n > 2) { /* the empty line */
+        struct str value = str_cut(&rest, '\n'), name;
+
+        value.n--; /* CR */
+        name = str_cut(&value, ':');
+        if (value.p == NULL || !headers_name_valid(name) ||
+            !headers_value_valid(value))
+            return false;
+        headers_add(h, &x->pool, name, str_trim(value));
+        if (!is_plain(&h->items[h->n - 1]))
+            return false;
+    }
+    out->keep_alive = true;
+    x->length = 0;
+    return true;
+}
+
 /* Exactly one Host on 1.1, at most one on 1.0, and a valid one (3.2). */
 static int check_host(const struct exchange *x)
 {
@@ -290,12 +348,15 @@ int head_parse(struct exchange *x, struct head *out, char *p, size_t n,
     *out = (struct head){.keep_alive = false};
     if (status != 0)
         return status;
-    now.x = x;
-    now.out = out;
-    now.chunked_coding = now.other_coding = false;
-    status = field_lines(p, n);
-    if (status != 0)
-        return status;
+    if (!plain_lines(x, out, rest)) {
+        x->request.n = 0;
+        now.x = x;
+        now.out = out;
+        now.chunked_coding = now.other_coding = false;
+        status = field_lines(p, n);
+        if (status != 0)
+            return status;
+    }
     if (x->request.n > limits->max_headers && limits->max_headers > 0)
         return 431;
     if (now.chunked_coding && x->version == 10)

@@ -99,9 +99,12 @@ static void grow(struct headers *h, struct pool *pool)
 void headers_add(struct headers *h, struct pool *pool, struct str name,
                  struct str value)
 {
+    enum header_id id = headers_id(name);
+
     if (h->n == h->cap)
         grow(h, pool);
-    h->items[h->n++] = (struct header){name, value, headers_id(name)};
+    h->items[h->n++] = (struct header){name, value, id};
+    h->ids |= 1u << id;
 }
 
 struct header *headers_find(const struct headers *h, enum header_id id,
@@ -109,6 +112,8 @@ struct header *headers_find(const struct headers *h, enum header_id id,
 {
     unsigned i;
 
+    if (!(h->ids & 1u << id))
+        return NULL;
     for (i = from; i < h->n; i++)
         if (h->items[i].id == id)
             return &h->items[i];
@@ -130,6 +135,8 @@ unsigned headers_remove(struct headers *h, struct str name)
 {
     unsigned i, kept = 0, gone;
 
+    if (h->n == 0)
+        return 0;
     for (i = 0; i < h->n; i++)
         if (!str_ieq(h->items[i].name, name))
             h->items[kept++] = h->items[i];

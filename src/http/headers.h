@@ -6,6 +6,7 @@
 #define HTTP_HEADERS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/pool.h"
 #include "base/str.h"
@@ -39,6 +40,7 @@ struct header {
 struct headers {
     struct header *items;
     unsigned n, cap;
+    uint32_t ids; /* a bit for each id that was ever added */
 };
 
 /* The number of a name, whatever its case; HEADER_OTHER for one not listed. */

@@ -376,7 +376,7 @@ static int write_early_hints(lua_State *L)
 {
     struct context *c = context_check(L, 1);
     struct exchange *x = c->x;
-    struct headers fields = {NULL, 0, 0};
+    struct headers fields = {.items = NULL};
 
     if (x == NULL || x->codec == NULL)
         return l_headers_closed(L);
