@@ -26,7 +26,7 @@ DEV_luajit = libluajit2-5.1-dev
 DEV := $(or $(DEV_$(LUA)),$(error luaserve: LUA must be lua5.4 or luajit))
 # Libraries that pkg-config knows, each with Debian's package.
 LIBRARIES = openssl=libssl-dev libnghttp2=libnghttp2-dev zlib=zlib1g-dev \
-	libbrotlienc=libbrotli-dev libzstd=libzstd-dev
+	libbrotlienc=libbrotli-dev libbrotlidec=libbrotli-dev libzstd=libzstd-dev
 DEPS = $(filter gcc clang,$(CC)) libc6-dev make pkg-config libev-dev $(DEV) \
 	$(foreach library,$(LIBRARIES),$(lastword $(subst =, ,$(library))))
 DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-sec lua-cjson curl \

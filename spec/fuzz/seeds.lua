@@ -123,8 +123,33 @@ local function add_json()
   end
 end
 
+-- Bodies with the boundary "b", cut in several ways.
+local function add_multipart()
+  local field = '--b\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+  local texts = {
+    "--b--\r\n",
+    field:format("a", "", "one") .. "--b--",
+    field:format("a", '; filename="x.txt"', "1\r\n\r\n2") .. "--b--",
+    field:format("a", "; filename*=UTF-8''%e2%82%ac", "") ..
+      field:format("b", "\r\nContent-Type: text/plain", "\r") .. "--b--",
+    "preamble\r\n" .. field:format("a", "; filename*=iso-8859-1'en'%A3; filename=..", "\r\n--") .. "--b--\r\nend",
+    field:format("a", '; filename="C:\\\\x\\"%22/../y"', "x"):rep(9) .. "--b--",
+    field:format("a", ";\r\n filename=x", "-\r\n-b") .. "--b",
+    "--b \t\r\nContent-Disposition: form-data; name=a\r\n\r\n--b--",
+    field:format(("n"):rep(40), "", ""),
+    field:format("a", "\r\nx: " .. ("y"):rep(600), ""),
+    field:format("a", "\r\nContent-Type: multipart/mixed; boundary=c", "--c\r\n\r\n1\r\n--c--") .. "--b--",
+  }
+  for index, text in ipairs(texts) do
+    add("multipart", text)
+    add("multipart", text, ("\0"):rep(60))
+    add("multipart", text, ("\1\6\3\13"):rep(index))
+  end
+end
+
 lfs.mkdir(root)
 for _, path in ipairs(find("spec/wire", "%.md$")) do
   add_document(path)
 end
 add_json()
+add_multipart()
