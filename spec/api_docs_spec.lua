@@ -27,6 +27,7 @@ local FILES = {
   ["lua/luaserve/init.lua"] = { M = "luaserve." },
   ["lua/luaserve/console.lua"] = { M = "console." },
   ["lua/luaserve/incoming.lua"] = { M = false, Request = "req:" },
+  ["lua/luaserve/body.lua"] = { M = false, Request = "req:" },
   ["lua/luaserve/outgoing.lua"] = { M = false, Response = "res:" },
   ["lua/luaserve/readable.lua"] = { M = "req:" },
   ["lua/luaserve/socket.lua"] = { M = false, Socket = "socket:" },
@@ -54,6 +55,7 @@ local INTERNAL = {
   ["lua/luaserve/boot.lua"] = true, ["lua/luaserve/certificates.lua"] = true,
   ["lua/luaserve/file_stream.lua"] = true, ["lua/luaserve/inspect.lua"] = true,
   ["lua/luaserve/listen.lua"] = true, ["lua/luaserve/listeners.lua"] = true,
+  ["lua/luaserve/options.lua"] = true,
   ["lua/luaserve/url/host.lua"] = true, ["lua/luaserve/url/percent.lua"] = true, ["lua/luaserve/url/record.lua"] = true,
 }
 

@@ -1,8 +1,7 @@
---- Requests: Node's http.IncomingMessage, and the forms of a body that are waited
---- for. What is computed of a head, and reading itself, is in C (l_request).
+--- Requests: Node's http.IncomingMessage. What is computed of a head, and reading
+--- itself, is in C (l_request); whole bodies are in body.lua.
 local core = require "luaserve.core"
 local events = require "events"
-local json = require "json"
 local listeners = require "luaserve.listeners"
 local native = require "luaserve.core.server"
 local readable = require "luaserve.readable"
@@ -68,71 +67,13 @@ end
 
 -- ---- the whole body
 
---- An error that answers the request with status when it is raised.
----@param status integer
----@param message string
-local function fail(status, message)
-  local err = core.error(message)
-  err.status = status
-  error(err, 0)
-end
-
-local function check(self)
-  if type(self) ~= "table" then error("req or res expected; call the method with ':'", 3) end
-end
-
---- Waits for the whole body. Raises 413 over the limit.
----@param limit integer? bytes, else the server's maxBodySize
----@return string? body nil, "aborted" where the client is gone
----@return string? message
-function Request:text(limit)
-  check(self)
-  local body = rawget(self, "_body")
-  if body then return body end
-  local why
-  body, why = self:collect(limit)
-  if why == "too large" then fail(413, "Payload Too Large") end
-  if body then rawset(self, "_body", body) end
-  return body, why
-end
-
---- The media type of the body, in lower case; nil where the client does not say.
-local function media_type(req)
-  local value = req.headers["content-type"]
-  local name = value and value:match("^%s*([^;%s]+)")
-  return name and name:lower()
-end
-
---- Waits for the body and decodes it as JSON. Raises 400 where it is malformed,
---- 413 over the limit, 415 where the Content-Type says it is something else.
----@return any value nil, "aborted" where the client is gone
----@return string? message
-function Request:json()
-  check(self)
-  local kind = media_type(self)
-  if kind and kind ~= "application/json" and not kind:find("+json", 1, true) then
-    fail(415, "Unsupported Media Type: application/json is expected, not " .. kind)
+-- These put themselves in their places when one of them is first called, so that
+-- a server that reads no bodies starts without them.
+for _, name in ipairs { "raw", "text", "json", "form", "parts" } do
+  Request[name] = function(...)
+    require "luaserve.body"
+    return Request[name](...)
   end
-  local body, why = self:text()
-  if not body then return nil, why end
-  local ok, value = pcall(json.decode, body)
-  if not ok then fail(400, "Bad Request: the body is not JSON: " .. tostring(value)) end
-  return value
-end
-
---- Waits for the body and decodes it as application/x-www-form-urlencoded.
---- Raises 413 over the limit, 415 where the Content-Type says otherwise.
----@return table<string, string|string[]>? form nil, "aborted" where the client is gone
----@return string? message
-function Request:form()
-  check(self)
-  local kind = media_type(self)
-  if kind and kind ~= "application/x-www-form-urlencoded" then
-    fail(415, "Unsupported Media Type: application/x-www-form-urlencoded is expected, not " .. kind)
-  end
-  local body, why = self:text()
-  if not body then return nil, why end
-  return request.form(body)
 end
 
 -- ---- what the exchange tells

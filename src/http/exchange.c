@@ -236,6 +236,7 @@ void exchange_fail(struct exchange *x, int status, struct str text)
 {
     struct str reason = text.n ? text : status_reason(status);
     struct piece body = {.p = reason.p, .n = reason.n};
+    unsigned i;
 
     if (x->codec == NULL || x->ended_out)
         return;
@@ -249,6 +250,9 @@ void exchange_fail(struct exchange *x, int status, struct str text)
     compress_drop(x);
     headers_add(&x->response, &x->pool, STR("Content-Type"),
                 STR("text/plain; charset=utf-8"));
+    for (i = 0; i < x->refusal.n; i++)
+        headers_add(&x->response, &x->pool, x->refusal.items[i].name,
+                    x->refusal.items[i].value);
     if (status == 405) /* RFC 9110 15.5.6 */
         headers_add(&x->response, &x->pool, STR("Allow"),
                     STR("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));

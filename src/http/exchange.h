@@ -127,6 +127,7 @@ struct exchange {
     int status;
     struct str reason; /* {NULL, 0}: the standard phrase */
     struct headers response, trailers_out;
+    struct headers refusal; /* what an answer of exchange_fail has, too */
     struct compress *compress; /* see http/compress.h; NULL */
     uint64_t sent;    /* body bytes of the response */
     int64_t declared; /* Content-Length of the response, or -1 */
@@ -188,9 +189,9 @@ struct str exchange_upgrade(struct exchange *x);
  * is complete. */
 void exchange_reset(struct exchange *x, enum closed why);
 
-/* Drops everything set so far and answers with status and text, or the standard
- * phrase where text is empty; where the head has left already, cuts the
- * exchange off. */
+/* Drops everything set so far but x->refusal and answers with status and text,
+ * or the standard phrase where text is empty; where the head has left already,
+ * cuts the exchange off. */
 void exchange_fail(struct exchange *x, int status, struct str text);
 
 #endif

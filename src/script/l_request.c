@@ -187,7 +187,10 @@ static void add_pair(lua_State *L, int t)
     }
 }
 
-static void push_pairs(lua_State *L, struct pool *pool, struct str text)
+/* [-0, +1, m] Pushes a table of at most that many pairs; false where there are
+ * more. */
+static void push_pairs(lua_State *L, struct pool *pool, struct str text,
+                       uint64_t most)
 {
     struct str key, value;
     int t;
@@ -195,6 +198,10 @@ static void push_pairs(lua_State *L, struct pool *pool, struct str text)
     lua_newtable(L);
     t = lua_gettop(L);
     while (target_next_pair(&text, pool, &key, &value)) {
+        if (most-- == 0) {
+            lua_pushboolean(L, 0);
+            return;
+        }
         push(L, key);
         push(L, value);
         add_pair(L, t);
@@ -206,7 +213,7 @@ static void get_query(lua_State *L, struct exchange *x)
     struct target target = {.query = {NULL, 0}};
 
     parse(x, &target);
-    push_pairs(L, &x->pool, target.query);
+    push_pairs(L, &x->pool, target.query, UINT64_MAX);
 }
 
 static void get_cookies(lua_State *L, struct exchange *x)
@@ -433,7 +440,8 @@ static int collect(lua_State *L)
     return wait_for_body(L, c);
 }
 
-/* form(text) -> table: application/x-www-form-urlencoded */
+/* form(text, most) -> table: application/x-www-form-urlencoded; false where
+ * there are more fields */
 static int form(lua_State *L)
 {
     static struct pool pool; /* emptied by the next call if this one raises */
@@ -441,7 +449,7 @@ static int form(lua_State *L)
 
     text.p = luaL_checklstring(L, 1, &text.n);
     pool_clear(&pool);
-    push_pairs(L, &pool, text);
+    push_pairs(L, &pool, text, (uint64_t)luaL_checkinteger(L, 2));
     pool_clear(&pool);
     return 1;
 }

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#include "net/work.h"
+#include "proc/tempdir.h"
 #include "script/call.h"
 #include "script/l_exchange.h"
 #include "script/l_limits.h"
@@ -156,6 +158,30 @@ static void push_place(lua_State *L, const struct addr *addr)
     lua_pushinteger(L, addr_port(addr));
 }
 
+/* ---- listening */
+
+static void run_sweep(struct job *job)
+{
+    (void)job;
+    tempdir_sweep();
+}
+
+static void swept(struct job *job)
+{
+    (void)job;
+}
+
+/* What killed processes have left of uploads goes when the next one listens. */
+static void sweep_once(void)
+{
+    static struct job sweep = {.run = run_sweep, .done = swept};
+
+    if (sweep.link.next != NULL)
+        return;
+    list_init(&sweep.link);
+    work_submit(script_state.work, &sweep);
+}
+
 /* [-0, +(1|6), m] handle:listen(ip or path, port, backlog) -> address, or nil,
  * message, code, place, address, port; false where ip is a name, which has to
  * be resolved. */
@@ -178,6 +204,7 @@ static int listen_on(lua_State *L)
         l = server_listen(s->server, &addr, backlog, &call);
     }
     if (l != NULL) {
+        sweep_once();
         push_address(L, &l->addr);
         return 1;
     }

@@ -13,6 +13,7 @@ static const struct {
 } in_c[] = {
     {"json", l_json_open},
     {"luaserve.core", l_core_open},
+    {"luaserve.core.body", l_body_open},
     {"luaserve.core.compress", l_compress_open},
     {"luaserve.core.crypto", l_crypto_open},
     {"luaserve.core.dns", l_dns_open},

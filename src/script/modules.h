@@ -19,6 +19,7 @@ extern const struct module modules_embedded[];
 extern const size_t modules_embedded_count;
 
 /* [-0, +1, m] The module tables of the C side; see their files. */
+int l_body_open(lua_State *L);
 int l_compress_open(lua_State *L);
 int l_core_open(lua_State *L);
 int l_crypto_open(lua_State *L);
