@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "http/head.h"
 #include "net/loop.h"
 #include "options.h"
@@ -24,6 +25,7 @@ int main(int argc, char **argv)
     char error[OPTIONS_ERROR_SIZE];
     ssize_t n = readlink("/proc/self/exe", binary, sizeof binary - 1);
 
+    mem_tune();
     /* What a script prints is there at once, through a pipe too. */
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     switch (options_parse(argc, argv, &options, error, sizeof error)) {

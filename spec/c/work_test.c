@@ -130,6 +130,21 @@ static void does_not_keep_the_loop_without_jobs(void)
     CHECK_INT(ev_run(loop, 0), 0);
 }
 
+static void takes_jobs_that_are_done(void)
+{
+    struct work *work = work_new(loop, 1);
+    struct task task = make_task();
+
+    work_submit_done(work, &task.job);
+    CHECK_INT(task.dones, 0);
+    CHECK_INT(work_out(work), 1);
+    ev_run(loop, 0);
+    CHECK_INT(task.runs, 0);
+    CHECK_INT(task.dones, 1);
+    CHECK(!task.job.cancelled);
+    work_free(work);
+}
+
 static void runs_many_jobs(void)
 {
     struct work *work = work_new(loop, 4);
@@ -341,6 +356,7 @@ int main(void)
     RUN(runs_jobs_without_any_thread);
     RUN(runs_jobs_on_a_thread_and_done_on_the_loop);
     RUN(does_not_keep_the_loop_without_jobs);
+    RUN(takes_jobs_that_are_done);
     RUN(runs_many_jobs);
     RUN(done_may_submit_again);
     RUN(runs_as_many_at_once_as_it_has_threads);

@@ -158,6 +158,51 @@ describe("fs.createReadStream", function()
     ]]))
   end)
 
+  it("reads what the kernel does not have in memory, and what it has in part", function()
+    local dir = helper.tmpdir()
+    local parts = {}
+    for i = 1, 128 * 1024 do parts[i] = ("%07d\n"):format(i) end
+    helper.write_file(dir .. "/cold", table.concat(parts))
+    local function drop(options)
+      assert(os.execute(("dd of='%s/cold' oflag=nocache conv=notrunc,fdatasync count=0 %s 2>/dev/null"):format(dir, options)))
+    end
+    for _, options in ipairs { "", "bs=4096 seek=3 oflag=nocache,seek_bytes" } do
+      drop(options)
+      assert.equal(table.concat(parts), run(([[
+        for chunk in fs.createReadStream(%q):chunks() do io.write(chunk) end
+      ]]):format(dir .. "/cold")))
+    end
+  end)
+
+  it("waits at a pipe for what it has, and not for a whole chunk", function()
+    local dir = helper.tmpdir()
+    assert(os.execute("mkfifo " .. dir .. "/fifo"))
+    local server = helper.serve(PRELUDE .. ([[
+      fs.createReadStream(%q):on("data", function(chunk) print("got " .. chunk) end)
+      print("port 1")
+    ]]):format(dir .. "/fifo"))
+    local writer = assert(io.open(dir .. "/fifo", "w"))
+    for _, text in ipairs { "one", "two" } do
+      writer:write(text)
+      writer:flush()
+      server:wait_output("got " .. text .. "\n")
+    end
+    writer:close()
+    assert.equal(0, (server:wait_exit()))
+  end)
+
+  it("lets others run between chunks that are there at once", function()
+    assert.equal("true\n", run([[
+      fs.writeFile("large", ("x"):rep(4 * 1024 * 1024))
+      local turns = 0
+      local timer = setInterval(function() turns = turns + 1 end, 0)
+      local chunks = 0
+      for _ in fs.createReadStream("large", { highWaterMark = 256 }):chunks() do chunks = chunks + 1 end
+      clearInterval(timer)
+      print(chunks == 16 * 1024 and turns > 10)
+    ]]))
+  end)
+
   it("leaves no descriptor open, used, broken off or forgotten", function()
     assert.equal("true\n", run([[
       local function open_files() return #fs.readdirSync("/proc/self/fd") end
@@ -284,6 +329,30 @@ describe("fs.createWriteStream", function()
 end)
 
 describe("fs.createReadStream(path):pipe(res)", function()
+  if not helper.sanitized then
+    it("takes its memory from what the last stream has left", function()
+      local server = serve([[fs.createReadStream("f"):pipe(res)]],
+        { files = { f = ("0123456789abcdef"):rep(512 * 1024) } })
+      local function faults() -- minor ones, of all threads
+        local stat = helper.read_file("/proc/" .. server.pid .. "/stat"):match("%) (.*)")
+        local n = 0
+        for field in stat:gmatch("%S+") do
+          n = n + 1
+          if n == 8 then return tonumber(field) end
+        end
+      end
+      local function ask() -- sixteen at once
+        local url = ("http://127.0.0.1:%d/ "):format(server.port)
+        assert(os.execute("curl -sfZ --parallel-max 16 " .. ("-o /dev/null "):rep(16) .. url:rep(16)))
+      end
+      ask()
+      local before = faults()
+      ask()
+      local pages = 16 * 8 * 256 -- of what was sent
+      assert.is_true(faults() - before < pages / 8, (faults() - before) .. " page faults")
+    end)
+  end
+
   local SIZE = 8 * 1024 * 1024
 
   local function large(server)

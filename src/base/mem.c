@@ -4,9 +4,19 @@
  * and limited elsewhere (script/script.c), where failing is recoverable. */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+void mem_tune(void)
+{
+#ifdef M_ARENA_MAX
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_TRIM_THRESHOLD, MEM_KEPT);
+    mallopt(M_MMAP_THRESHOLD, MEM_APART);
+#endif
+}
 
 void *mem_checked(void *p)
 {

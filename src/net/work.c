@@ -192,12 +192,25 @@ static void add_thread(struct work *work)
     run_queue(work);
 }
 
+static void count_out(struct work *work)
+{
+    if (work->out++ == 0)
+        ev_ref(work->loop);
+}
+
+void work_submit_done(struct work *work, struct job *job)
+{
+    count_out(work);
+    job->cancelled = job->queued = false;
+    pthread_mutex_lock(&work->lock);
+    finish_and_unlock(work, job);
+}
+
 void work_submit(struct work *work, struct job *job)
 {
     bool crowded;
 
-    if (work->out++ == 0)
-        ev_ref(work->loop);
+    count_out(work);
     job->cancelled = work->stopping;
     job->queued = !work->stopping;
     pthread_mutex_lock(&work->lock);

@@ -41,6 +41,10 @@ void work_free(struct work *work);
  * are out keep the loop running. On the loop's thread only. */
 void work_submit(struct work *work, struct job *job);
 
+/* Like work_submit, for a job that is done already: its done() is called at the
+ * next turn of the loop, and no thread is needed. */
+void work_submit_done(struct work *work, struct job *job);
+
 /* Takes job, which is out, off the queue: its done() is called at a later turn
  * with cancelled set. Returns false where it has started already; then it ends
  * as if nothing had been asked. On the loop's thread only. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -14,13 +15,16 @@
 #include "script/fs_path.h"
 #include "script/script.h"
 
+enum { CACHED_MAX = 256 * 1024 }; /* bytes that a read on the loop may copy */
+
 struct fs_handle {
     int fd;    /* -1: not open yet, or no more */
     int error; /* why it could not be opened */
     int flags; /* of open */
     mode_t mode;
     bool closed;
-    char *path; /* owned */
+    bool regular; /* a file, and no pipe or device */
+    char *path;   /* owned */
 
     struct list queue; /* jobs that wait; the loop's */
     bool busy;         /* a job is out */
@@ -32,6 +36,13 @@ static const char kind[] = "fs.Handle";
 
 /* ---- on a thread */
 
+static bool is_regular(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /* Opens the file if need be. Returns the descriptor, or -1, the job failed. */
 static int open_file(struct fs_job *job)
 {
@@ -40,6 +51,7 @@ static int open_file(struct fs_job *job)
     if (handle->fd < 0 && !handle->closed && handle->error == 0) {
         handle->fd = fs_data_open(handle->path, handle->flags, handle->mode);
         handle->error = handle->fd < 0 ? errno : 0;
+        handle->regular = handle->fd >= 0 && is_regular(handle->fd);
     }
     if (handle->error != 0) {
         job->error = handle->error;
@@ -56,32 +68,55 @@ static void run_open(struct fs_job *job)
     open_file(job);
 }
 
+/* One read behind what the job has, up to its count. */
+static ssize_t read_some(struct fs_job *job, int fd, int flags)
+{
+    struct iovec rest = {job->data + job->size, job->args.count - job->size};
+    int64_t at = job->args.offset;
+    ssize_t n;
+
+    if (at >= 0)
+        at += (int64_t)job->size;
+    do
+        n = preadv2(fd, &rest, 1, (off_t)at, flags);
+    while (n < 0 && errno == EINTR);
+    if (n > 0)
+        job->size += (size_t)n;
+    return n;
+}
+
 /* Reads as much as is there, up to count. */
 static void run_read(struct fs_job *job)
 {
-    size_t count = job->args.count;
     int fd = open_file(job);
-    ssize_t n;
 
     if (fd < 0)
         return;
-    if (count > FS_READ_MAX)
-        count = FS_READ_MAX;
-    job->data = malloc(count + 1);
-    if (job->data == NULL) {
+    if (job->args.count > FS_READ_MAX)
+        job->args.count = FS_READ_MAX;
+    if (job->data == NULL)
+        job->data = malloc(job->args.count + 1);
+    if (job->data == NULL || read_some(job, fd, 0) < 0)
         fs_job_fail(job, NULL);
-        return;
-    }
-    do
-        n = job->args.offset < 0
-                ? read(fd, job->data, count)
-                : pread(fd, job->data, count, (off_t)job->args.offset);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        fs_job_fail(job, NULL);
-    else
-        job->size = (size_t)n;
     job->no_path = job->error == EISDIR; /* as in Node */
+}
+
+/* On the loop: reads what the kernel has in memory, which saves the way to a
+ * thread and back. False where that is not all that was asked for, or the file
+ * system cannot tell: then run_read goes on behind what is there. */
+static bool read_cached(struct fs_job *job)
+{
+    const struct fs_handle *handle = job->handle;
+    size_t count = job->args.count;
+    ssize_t n = 1;
+
+    if (job->op->run != run_read || !handle->regular || handle->closed ||
+        count == 0 || count > CACHED_MAX)
+        return false;
+    job->data = malloc(count + 1);
+    while (job->data != NULL && n > 0 && job->size < count)
+        n = read_some(job, handle->fd, RWF_NOWAIT);
+    return job->data != NULL && n >= 0;
 }
 
 static void run_write(struct fs_job *job)
@@ -171,6 +206,14 @@ static void handle_free(struct fs_handle *handle)
     mem_free(handle);
 }
 
+static void begin(struct fs_job *job)
+{
+    if (read_cached(job))
+        work_submit_done(script_state.work, &job->job);
+    else
+        work_submit(script_state.work, &job->job);
+}
+
 void fs_handle_submit(struct fs_handle *handle, struct fs_job *job)
 {
     job->handle = handle;
@@ -180,7 +223,7 @@ void fs_handle_submit(struct fs_handle *handle, struct fs_job *job)
         return;
     }
     handle->busy = true;
-    work_submit(script_state.work, &job->job);
+    begin(job);
 }
 
 void fs_handle_ended(struct fs_job *job)
@@ -190,8 +233,7 @@ void fs_handle_ended(struct fs_job *job)
 
     handle->busy = next != NULL;
     if (next != NULL)
-        work_submit(script_state.work,
-                    &LIST_ITEM(next, struct fs_job, link)->job);
+        begin(LIST_ITEM(next, struct fs_job, link));
     else if (handle->orphan)
         handle_free(handle);
 }
