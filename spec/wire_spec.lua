@@ -34,7 +34,7 @@ end
 for _, path in ipairs(files.find("spec/wire", "%.md$")) do
   local document = wire.parse(files.read_file(path), path)
   for _, transport in ipairs(wire_run.transports) do
-    describe(("%s over %s"):format(path, transport.name), function()
+    describe(("%s over %s"):format(path, transport.title or transport.name), function()
       describe_document(document, transport)
     end)
   end

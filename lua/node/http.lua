@@ -211,24 +211,21 @@ local function callable(value)
   end
 end
 
-local function read_options(options, handler)
+local function read_options(options, handler, level)
   if callable(options) then return {}, callable(options) end
   if options ~= nil and type(options) ~= "table" then
-    error("createServer needs a function, or options and a function, not " .. type(options), 3)
+    error("createServer needs a function, or options and a function, not " .. type(options), level + 1)
   end
   if handler ~= nil and not callable(handler) then
-    error("the handler of a server must be a function, not " .. type(handler), 3)
+    error("the handler of a server must be a function, not " .. type(handler), level + 1)
   end
   return options or {}, callable(handler)
 end
 
---- Makes a server whose requests go to onRequest(req, res).
----@param options table|function? fields are limits, as on the server
----@param onRequest function?
----@return Server
-function M.createServer(options, onRequest)
+--- createServer, where what is wrong is at that level of the stack.
+local function create(options, onRequest, level)
   local handler
-  options, handler = read_options(options, onRequest)
+  options, handler = read_options(options, onRequest, level + 1)
   local make = native.make
   local server = { listening = false }
   server._handle = native.new(function(x)
@@ -240,11 +237,21 @@ function M.createServer(options, onRequest)
   setmetatable(server, server_meta)
   rawset(server, "_dispatch", dispatcher(server))
   for name in pairs(limits) do
-    if options[name] ~= nil then set_limit(server, name, options[name], 2) end
+    if options[name] ~= nil then set_limit(server, name, options[name], level + 1) end
   end
   if handler then server:on("request", handler) end
   return server
 end
+
+--- Makes a server whose requests go to onRequest(req, res).
+---@param options table|function? fields are limits, as on the server
+---@param onRequest function?
+---@return Server
+function M.createServer(options, onRequest)
+  return (create(options, onRequest, 2)) -- no tail call: levels count
+end
+
+M._create = create -- for https
 
 M.Server = M.createServer
 

@@ -58,8 +58,8 @@ function M.createServer(options, onRequest)
 end
 
 --- Makes an encrypted server that speaks HTTP/2 by ALPN, and HTTP/1.1 too where
---- options.allowHTTP1 is true; otherwise a client without h2 is refused in the
---- handshake.
+--- options.allowHTTP1 is true; otherwise a client that offers other protocols is
+--- refused in the handshake, and one that offers none is answered with a 403.
 ---@param options table as of https.createServer, and allowHTTP1: boolean?
 ---@param onRequest function?
 ---@return Server

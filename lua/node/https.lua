@@ -245,7 +245,7 @@ function M.createServer(options, onRequest)
   if type(options) ~= "table" or (getmetatable(options) or {}).__call then
     error("https.createServer needs options: {cert = ..., key = ...}", 2)
   end
-  local server = http.createServer(options, onRequest)
+  local server = http._create(options, onRequest, 2)
   rawset(server, "_secure", options)
   if options.ticketKeys then native.ticketKeys(options.ticketKeys) end
   set_up(server, options, 2)

@@ -1,5 +1,6 @@
 -- The module http2: what Node's users type.
 local helper = require("spec.helper")
+local certs = require("spec.helper.certs")
 local h2 = require("spec.helper.h2")
 
 describe("http2", function()
@@ -14,6 +15,32 @@ describe("http2", function()
     ]])
     assert.equal("2.0 /a localhost", h2.get(server, "/a").body)
     assert.equal("1.1 nil localhost", helper.get(server, "/a").body)
+  end)
+
+  it("makes encrypted servers of HTTP/2 alone, which refuse others with a 403", function()
+    local pair = certs.of()
+    local function serve(options)
+      return helper.serve(([[
+        local fs = require("fs")
+        local server
+        server = require("http2").createSecureServer({ cert = fs.readFileSync("cert.pem"),
+          key = fs.readFileSync("key.pem"), %s }, function(req, res) return req.httpVersion end)
+        server:listen(0, "127.0.0.1", function() print("port " .. server:address().port) end)
+      ]]):format(options), { files = { ["cert.pem"] = pair.cert, ["key.pem"] = pair.key } })
+    end
+    local server = serve("")
+    assert.equal("2.0", h2.get(server, "/", nil, { tls = { alpn = { "h2", "http/1.1" } } }).body)
+    local conn = helper.connect(server, { tls = true }) -- offers nothing
+    conn:send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    local response = conn:read_response()
+    assert.equal(403, response.status)
+    assert.matches("speaks HTTP/2 alone", response.body)
+    assert.is_true(conn:closed())
+    local refused, message = helper.connect(server, { tls = { alpn = { "http/1.1" } }, try = true })
+    assert.is_nil(refused)
+    assert.matches("no application protocol", message)
+    server = serve("allowHTTP1 = true")
+    assert.equal("1.1", helper.request(server, { connect = { tls = true } }).body)
   end)
 
   it("has Node's constants", function()

@@ -7,6 +7,7 @@ local unix_socket = require("socket.unix")
 local poll = require("spec.helper.poll")
 local response = require("spec.helper.response")
 local scope = require("spec.helper.scope")
+local transport = require("spec.helper.transport")
 
 local M = {}
 
@@ -87,8 +88,12 @@ end
 function M.connect(target, opts)
   opts = opts or {}
   local sock, message = open(target, opts)
-  if sock and opts.tls then
-    sock, message = encrypt(sock, opts)
+  local tls = opts.tls
+  if tls == nil then
+    tls = transport.encrypted
+  end
+  if sock and tls then
+    sock, message = encrypt(sock, { tls = tls, timeout = opts.timeout })
   end
   if not sock then
     if opts.try then

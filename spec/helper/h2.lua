@@ -6,7 +6,7 @@
 --                                       those of helper.connect, and: settings =
 --                                       {{id, value}...}, raw = true (send nothing),
 --                                       windows = false (never open them again)
---   h2.get(server, path, fields) -> response
+--   h2.get(server, path, fields, opts) -> response
 --   h2.frame(type, flags, id, payload) -> bytes; types and flags: h2.DATA, h2.END_STREAM...
 --   h2.fields(method, path, more) -> list of pseudo-header fields and more
 --   conn:send(bytes)    conn:request(fields, opts) -> id    conn:data(id, text, last)
@@ -331,8 +331,8 @@ function Conn:close()
 end
 
 --- One GET on a connection of its own.
-function M.get(target, path, more)
-  local conn = M.connect(target)
+function M.get(target, path, more, opts)
+  local conn = M.connect(target, opts)
   local response = conn:response(conn:request(M.fields("GET", path, more)))
   conn:close()
   return response

@@ -1,6 +1,7 @@
 --- One request, one answer, over a connection of its own.
 -- See spec/helper.lua for the fields.
 local client = require("spec.helper.client")
+local transport = require("spec.helper.transport")
 
 local M = {}
 
@@ -60,6 +61,9 @@ end
 ---@param spec table method, path, headers, body, version, raw, timeout, connect (options)
 ---@return spec.Response
 function M.send(target, spec)
+  if transport.is_h2 and not spec.raw and not spec.connect and (spec.version or "1.1") == "1.1" then
+    return transport.send_h2(target, spec)
+  end
   local opts = spec.connect or {}
   opts.timeout = opts.timeout or spec.timeout
   local conn = client.connect(target, opts)

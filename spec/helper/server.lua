@@ -4,6 +4,7 @@ local files = require("spec.helper.files")
 local poll = require("spec.helper.poll")
 local process = require("spec.helper.process")
 local client = require("spec.helper.client")
+local transport = require("spec.helper.transport")
 
 local M = {}
 
@@ -25,7 +26,11 @@ local function place(code, opts, dir)
     return nil, dir
   end
   if opts.code or is_code(code) then
-    return files.write_file(dir .. "/" .. (opts.name or "app.lua"), code), dir
+    return files.write_file(dir .. "/" .. (opts.name or "app.lua"), transport.code(code)), dir
+  end
+  if transport.encrypted then
+    local script = ("dofile(%q)"):format(process.absolute(code))
+    return files.write_file(dir .. "/app.lua", transport.code(script)), process.root
   end
   return process.absolute(code), process.root
 end
@@ -51,6 +56,11 @@ local function launch(code, opts)
     opts.script_args or {} }) do
     for _, word in ipairs(list) do
       table.insert(argv, word)
+    end
+  end
+  if transport.encrypted and opts.listen then
+    for i, word in ipairs({ "--tls-cert", transport.file("cert"), "--tls-key", transport.file("key") }) do
+      table.insert(argv, 1 + i, word)
     end
   end
   local started = process.start(argv, {

@@ -2,12 +2,13 @@
 -- stream, with the same fields and body. What is HTTP/1's alone is left out: reason
 -- phrases, fields that frame a message, and whether the connection is closed; but
 -- the next request on it must be answered in any case.
+local certs = require("spec.helper.certs")
 local h2 = require("spec.helper.h2")
 local server = require("spec.helper.server")
 local wire_app = require("spec.helper.wire_app")
 local wire_check = require("spec.helper.wire_check")
 
-local M = { name = "h2" }
+local M = { name = "h2", title = "h2c" }
 
 local CONNECTION_FIELDS = { connection = true, ["keep-alive"] = true, ["transfer-encoding"] = true,
   ["proxy-connection"] = true, upgrade = true, host = true, te = true }
@@ -20,7 +21,7 @@ end
 
 --- The first request of `bytes`: its fields for HTTP/2, its body so far, how much
 --- of the body is missing, and what follows it; nil where `bytes` is none.
-local function parse(bytes)
+local function parse(bytes, scheme)
   local method, target, rest = bytes:match("^(%S+) (%S+) HTTP/1%.1\r\n(.*)$")
   if not method then
     return nil
@@ -39,7 +40,7 @@ local function parse(bytes)
       table.insert(more, { name, value })
     end
   end
-  local fields = { { ":method", method }, { ":scheme", "http" }, { ":path", target }, { ":authority", authority } }
+  local fields = { { ":method", method }, { ":scheme", scheme }, { ":path", target }, { ":authority", authority } }
   table.move(more, 1, #more, #fields + 1, fields)
   local body = behind:sub(1, length)
   return { fields = fields, body = body, missing = length - #body }, behind:sub(length + 1)
@@ -49,7 +50,7 @@ end
 -- streams that are to be answered to `owed`.
 local function send(conn, bytes, owed, last)
   while bytes ~= "" do
-    local request, rest = parse(bytes)
+    local request, rest = parse(bytes, conn.scheme)
     if request then
       local has_body = request.body ~= "" or request.missing > 0
       request.id = conn:request(request.fields, { open = has_body })
@@ -97,7 +98,9 @@ local function expected_of(expected)
 end
 
 function M.run(case, target)
-  local conn = h2.connect({ port = target.ports[wire_app.handler_name(case)] })
+  local tls = target.tls and { alpn = { "h2" } }
+  local conn = h2.connect({ port = target.ports[wire_app.handler_name(case)] }, { tls = tls })
+  conn.scheme = tls and "https" or "http"
   local owed, last = {}, nil
   for _, step in ipairs(case.steps) do
     if step.kind == "request" then
@@ -121,6 +124,16 @@ end
 
 function M.can_split()
   return false
+end
+
+--- The same over TLS, where a client asks for h2 by ALPN.
+M.encrypted = setmetatable({ title = "h2 over TLS" }, { __index = M })
+
+function M.encrypted.start(document)
+  local code, ports = wire_app.code(document, certs.of())
+  local target = server.serve(code, { ports = ports, timeout = 10 })
+  target.tls = true
+  return target
 end
 
 return M

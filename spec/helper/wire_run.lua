@@ -1,4 +1,5 @@
 --- Runs the cases of wire documents over a transport. A transport is a table
+--   name, title                          h1, https or h2; what it is called (name)
 --   start(document) -> target            a server that answers the document's cases
 --   run(case, target)                    as written; raises where an answer differs
 --   can_split(case) -> boolean           whether run_split says anything about it
@@ -206,6 +207,6 @@ function https.run_split(case, target)
 end
 
 --- What the documents are run over.
-M.transports = { h1, https, wire_h2 }
+M.transports = { h1, https, wire_h2, wire_h2.encrypted }
 
 return M

@@ -8,6 +8,8 @@
 #include "http/server.h"
 #include "net/tls.h"
 
+#define HTTP2_ONLY                                                             \
+    "this server speaks HTTP/2 alone: the client has to offer h2 (ALPN)\n"
 #define REFUSAL "this is an https port: ask for it with https://\n"
 
 static const struct speaker {
@@ -80,11 +82,28 @@ static bool is_idle(const struct conn *c)
     return true;
 }
 
+/* A client that names no protocol can only be one of HTTP/1.1. */
+static void refuse_http1(struct conn *c)
+{
+    static const char refusal[] = "HTTP/1.1 403 Forbidden\r\n"
+                                  "Connection: close\r\n"
+                                  "Content-Type: text/plain\r\n"
+                                  "Content-Length: 67\r\n\r\n" HTTP2_ONLY;
+
+    _Static_assert(sizeof HTTP2_ONLY - 1 == 67, "the length is in the head");
+    buf_append(conn_out(c), refusal, sizeof refusal - 1);
+    conn_finish(c, CONN_LINGER_SECONDS);
+}
+
 static void on_open(struct conn *c)
 {
     const struct speaker *speaker = find(tls_protocol(c));
     struct server *s = c->owner;
 
+    if (speaker == NULL && !tls_server_offers(s->tls, STR("http/1.1"))) {
+        refuse_http1(c);
+        return;
+    }
     if (speaker == NULL)
         speaker = find(STR("http/1.1"));
     c->protocol = speaker->protocol;

@@ -130,6 +130,17 @@ int tls_server_offer(struct tls_server *s, struct str name)
     return 0;
 }
 
+bool tls_server_offers(const struct tls_server *s, struct str name)
+{
+    unsigned i;
+
+    for (i = 0; i < s->alpn_size; i += 1u + s->alpn[i])
+        if (s->alpn[i] == name.n &&
+            memcmp(s->alpn + i + 1, name.p, name.n) == 0)
+            return true;
+    return s->alpn_size == 0;
+}
+
 void tls_server_offer_none(struct tls_server *s)
 {
     s->alpn_size = 0;

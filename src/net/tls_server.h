@@ -61,6 +61,9 @@ SSL_CTX *tls_server_find(const struct tls_server *s, const char *name);
  * where there is no room. */
 int tls_server_offer(struct tls_server *s, struct str name);
 
+/* Whether name is offered; true where nothing is, and so all goes. */
+bool tls_server_offers(const struct tls_server *s, struct str name);
+
 /* Forgets the protocols offered. */
 void tls_server_offer_none(struct tls_server *s);
 
