@@ -30,6 +30,7 @@ local watched = { close = CLOSE + ABORTED, aborted = ABORTED, error = ABORTED }
 ---@field path string|false decoded, without dot segments; false where it cannot be decoded
 ---@field query table<string, string|string[]>
 ---@field cookies table<string, string>
+---@field signedCookies table<string, string|false> false where the signature does not fit
 ---@field ip string of the client
 ---@field id string that no other request has
 local Request = events.inherit(request.methods)
@@ -97,6 +98,21 @@ function M.tell(req, event)
     readable.stop(req)
     events.tell(req, "close")
   end
+end
+
+-- ---- what is loaded when it is first used: lua/luaserve/ask.lua
+
+for _, name in ipairs { "get", "is", "accepts", "acceptsEncodings", "acceptsLanguages", "acceptsCharsets" } do
+  Request[name] = function(self, ...)
+    check(self)
+    return require("luaserve.ask")[name](self, ...)
+  end
+end
+
+function request.getters.signedCookies(self)
+  local values = require("luaserve.cookies").signed(self)
+  rawset(self, "signedCookies", values)
+  return values
 end
 
 M.meta = { __index = request.index, __metatable = false, __name = "IncomingMessage" }

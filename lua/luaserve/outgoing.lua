@@ -6,7 +6,9 @@ local listeners = require "luaserve.listeners"
 local native = require "luaserve.core.server"
 local response = require "luaserve.core.response"
 
-local M = {}
+local M = {
+  tagging = false, -- whether an app of this process has its answers tagged: see luaserve/etag.lua
+}
 
 -- As bits, in script/context.h.
 local CLOSE, FINISH, DRAIN = 1, 2, 8
@@ -141,6 +143,16 @@ function M.tell(res, event)
   if event == FINISH then rawset(res, "writableFinished", true) end
   if event ~= DRAIN then rawset(res, "_told_" .. name, true) end
   events.tell(res, name)
+end
+
+-- ---- what is loaded when it is first used: lua/luaserve/reply.lua
+
+for _, name in ipairs { "status", "send", "json", "html", "text", "redirect", "cookie", "clearCookie",
+  "attachment", "type", "vary" } do
+  Response[name] = function(self, ...)
+    if type(self) ~= "table" then error("req or res expected; call the method with ':'", 2) end
+    return require("luaserve.reply")[name](self, ...)
+  end
 end
 
 --- The metatable of a response of which these fields have become true.

@@ -49,15 +49,18 @@ local function is_answer(value)
   return meta == nil or meta == array_meta
 end
 
+local SORTED = { sort = true } -- so that a tag is the same in every worker
+
 local function send(res, status, body)
   if status then res.statusCode = status end
-  local kind = "application/json"
+  local kind, tagging = "application/json", outgoing.tagging
   if type(body) == "string" then
     kind = body:find("^%s*<") and "text/html; charset=utf-8" or "text/plain; charset=utf-8"
   else
-    body = json.encode(body)
+    body = json.encode(body, tagging and SORTED or nil)
   end
   if not res:hasHeader("Content-Type") then res:setHeader("Content-Type", kind) end
+  if tagging then body = require("luaserve.etag").apply(res, body) end
   res:finish(body)
 end
 

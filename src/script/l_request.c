@@ -333,6 +333,11 @@ static int get_field(lua_State *L)
     lua_pushvalue(L, 2);
     if (compat_rawget_type(L, lua_upvalueindex(2)) == LUA_TNIL)
         return 1;
+    if (lua_isfunction(L, -1)) { /* computed in Lua, and kept there */
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 1);
+        return 1;
+    }
     getter = &getters[lua_tointeger(L, -1)];
     lua_rawgeti(L, 1, 1);
     c = context_test(L, -1);
@@ -460,7 +465,7 @@ int l_request_open(lua_State *L)
         {"read", read_chunk}, {"collect", collect}, {NULL, NULL}};
     size_t i;
 
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
     luaL_newlib(L, methods);
     lua_pushvalue(L, -1);
     lua_newtable(L);
@@ -468,6 +473,8 @@ int l_request_open(lua_State *L)
         lua_pushinteger(L, (lua_Integer)i);
         lua_setfield(L, -2, getters[i].name);
     }
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -5, "getters");
     lua_pushcclosure(L, get_field, 2);
     lua_setfield(L, -3, "index");
     lua_setfield(L, -2, "methods");
