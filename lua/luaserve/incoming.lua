@@ -104,7 +104,7 @@ end
 
 for _, name in ipairs { "get", "is", "accepts", "acceptsEncodings", "acceptsLanguages", "acceptsCharsets" } do
   Request[name] = function(self, ...)
-    check(self)
+    if type(self) ~= "table" then error("req or res expected; call the method with ':'", 2) end
     return require("luaserve.ask")[name](self, ...)
   end
 end
