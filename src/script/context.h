@@ -39,6 +39,7 @@ struct context {
     bool closed;        /* the wire has let go */
     bool spent;         /* on_close has been told to Lua */
     bool over;          /* the body is over its limit */
+    bool late;          /* waits for the body end with "timeout" */
     enum closed why;
     enum context_reading reading;
     uint64_t limit; /* bytes of body that CONTEXT_ALL may collect */

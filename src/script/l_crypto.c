@@ -389,6 +389,21 @@ static int random_uuid(lua_State *L)
     return 1;
 }
 
+/* unbase64(text) -> bytes, nil where it is malformed */
+static int unbase64(lua_State *L)
+{
+    size_t n;
+    const char *text = luaL_checklstring(L, 1, &n);
+    char *out = lua_newuserdatauv(L, n / 4 * 3 + 3, 0);
+    ssize_t m = encode_unbase64(text, n, out);
+
+    if (m < 0)
+        lua_pushnil(L);
+    else
+        lua_pushlstring(L, out, (size_t)m);
+    return 1;
+}
+
 /* crypto.timingSafeEqual(a, b) -> boolean */
 static int timing_safe_equal(lua_State *L)
 {
@@ -426,6 +441,7 @@ int l_crypto_open(lua_State *L)
                                          {"getHashes", get_hashes},
                                          {"randomBytes", random_bytes},
                                          {"randomUUID", random_uuid},
+                                         {"unbase64", unbase64},
                                          {"timingSafeEqual", timing_safe_equal},
                                          {NULL, NULL}};
 

@@ -3,6 +3,7 @@
  * req. What is read of a body waits in the context until somebody takes it. */
 #include "script/l_exchange.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "net/conn.h"
 #include "script/call.h"
@@ -319,12 +320,43 @@ static int hold_continue(lua_State *L)
     return 1;
 }
 
+/* [-0, +0, v] expire(req): its time is over: who waits for its body gets nil,
+ * "timeout", now and from now on. */
+static int expire(lua_State *L)
+{
+    struct context *c = context_check(L, 1);
+
+    c->late = true;
+    wait_fail(&c->read, "timeout", NULL);
+    return 0;
+}
+
+/* [-0, +3, v] told(res) -> the status that the client was sent (nil where none
+ * was), the bytes of the body, the seconds since the request's head; nothing
+ * where all is forgotten */
+static int told(lua_State *L)
+{
+    const struct exchange *x = context_check(L, 1)->x;
+
+    if (x == NULL)
+        return 0;
+    if (x->head_sent)
+        lua_pushinteger(L, x->status);
+    else
+        lua_pushnil(L);
+    lua_pushinteger(L, (lua_Integer)x->sent);
+    lua_pushnumber(L, (double)clock_monotonic() / 1e9 - x->began);
+    return 3;
+}
+
 void l_exchange_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"setup", setup},
                                          {"req", req_of},
                                          {"watch", watch},
                                          {"holdContinue", hold_continue},
+                                         {"expire", expire},
+                                         {"told", told},
                                          {NULL, NULL}};
     static const luaL_Reg makers[] = {
         {"make", make}, {"take", take}, {NULL, NULL}};

@@ -359,7 +359,8 @@ static int get_field(lua_State *L)
 static int lost(lua_State *L, struct context *c)
 {
     lua_pushnil(L);
-    lua_pushstring(L, c->why == CLOSED_TIMEOUT ? "timeout" : "aborted");
+    lua_pushstring(L, c->late || c->why == CLOSED_TIMEOUT ? "timeout"
+                                                          : "aborted");
     return 2;
 }
 
@@ -402,7 +403,7 @@ static int read_chunk(lua_State *L)
         lua_pushnil(L);
         return 1;
     }
-    if (c->closed || c->x->bad_body)
+    if (c->closed || c->late || c->x->bad_body)
         return lost(L, c);
     return wait_for_body(L, c);
 }
@@ -440,7 +441,7 @@ static int collect(lua_State *L)
     }
     if (x->ended_in)
         return push_collected(L, c);
-    if (c->closed || x->bad_body)
+    if (c->closed || c->late || x->bad_body)
         return lost(L, c);
     return wait_for_body(L, c);
 }
