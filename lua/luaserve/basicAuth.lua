@@ -51,7 +51,9 @@ function M.middleware(options)
     core.raise("basicAuth needs users = {name = \"password\"}, or check = function(name, password, req)")
   end
   local realm = options.realm or "luaserve"
-  if realm:find("[%c\"\\]") then core.raise("basicAuth: the realm has no quotes, backslashes and control characters") end
+  if realm:find("[%c\"\\]") then
+    core.raise("basicAuth: the realm has no quotes, backslashes and control characters")
+  end
   local check = options.check or by_table(options.users)
   local challenge = ('Basic realm="%s", charset="UTF-8"'):format(realm)
   return function(req, res, next)

@@ -144,8 +144,9 @@ end
 ---@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
 function M.middleware(options)
   options = check_options("csrf", options, KNOWN)
-  local settings = { secret = options.secret, trusted = check_origins(options.origins), cookie = options.cookie or "csrf",
-    field = options.field or "_csrf", header = (options.header or "x-csrf-token"):lower(), bind = options.bind }
+  local settings = { secret = options.secret, trusted = check_origins(options.origins), bind = options.bind,
+    cookie = options.cookie or "csrf", field = options.field or "_csrf",
+    header = (options.header or "x-csrf-token"):lower() }
   if settings.cookie:find("[^%w_-]") or settings.field:find('["&<>]') then
     core.raise("csrf: the names of cookie and field are letters, digits, - and _")
   end

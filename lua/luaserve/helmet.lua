@@ -119,7 +119,8 @@ local function fixed_of(options, ancestors)
     if value then set[#set + 1] = { name, value } end
   end
   add("X-Content-Type-Options", options.noSniff ~= false and "nosniff")
-  add("X-Frame-Options", ancestors and FRAMES[type(ancestors) == "table" and #ancestors == 1 and ancestors[1] or ancestors])
+  local single = type(ancestors) == "table" and #ancestors == 1 and ancestors[1] or ancestors
+  add("X-Frame-Options", single and FRAMES[single])
   add("Referrer-Policy", or_default(options.referrerPolicy, "strict-origin-when-cross-origin"))
   add("Cross-Origin-Opener-Policy", or_default(options.openerPolicy, "same-origin"))
   add("Cross-Origin-Resource-Policy", or_default(options.resourcePolicy, "same-origin"))

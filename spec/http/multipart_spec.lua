@@ -65,7 +65,8 @@ describe("req:form() of multipart/form-data", function()
   it("has fields and files, arrays where a name is repeated", function()
     local server = serve(DESCRIBE)
     local response = post(server, part("a", "1") .. part("t", "x\r\ny") .. part("a", "2") .. part("a", "3") ..
-      part("f", "one", "1.txt", "text/css") .. part("g", "", "e") .. part("g", "two", "2") .. part("n", "", "") .. "--b--")
+      part("f", "one", "1.txt", "text/css") .. part("g", "", "e") .. part("g", "two", "2") .. part("n", "",
+        "") .. "--b--")
     assert.equal(200, response.status)
     local json = require("cjson").decode(response.body)
     assert.same({ a = { "1", "2", "3" }, t = "x\r\ny" }, json.form)
@@ -84,7 +85,8 @@ describe("req:form() of multipart/form-data", function()
   end)
 
   it("keeps files for the request alone, also those of a failing handler", function()
-    local server = serve("local f = req:form() and req.files.f; assert(require('fs').statSync(f.path).size == f.size)\n" ..
+    local server = serve("local f = req:form() and req.files.f\n" ..
+      "assert(require('fs').statSync(f.path).size == f.size)\n" ..
       "if req.url == '/fail' then error('oh') end if req.url == '/move' then\n" ..
       "require('fs').renameSync(f.path, __dirname .. '/moved') end return f.path")
     local response = post(server, part("f", "data", "n") .. "--b--")
@@ -156,7 +158,8 @@ describe("req:form() of multipart/form-data", function()
       local response = post(server, body .. "--b--")
       assert.equal("413 Payload Too Large: " .. reason, response.status .. " " .. response.body)
     end
-    assert.equal(200, post(server, part("a", "1234") .. part("f", "12345", "n") .. part("f", "", "n") .. "--b--").status)
+    assert.equal(200, post(server, part("a", "1234") .. part("f", "12345", "n") .. part("f", "", "n") ..
+      "--b--").status)
     refused(part("f", "123456", "n"), "the file 'f' has more than 5 bytes (maxFileSize)")
     refused(part("a", "12345"), "the field 'a' has more than 4 bytes (maxFieldSize)")
     refused(part("a", "1234") .. part("b", "123"), "the fields have more than 6 bytes (maxBodySize)")
@@ -298,7 +301,8 @@ local function handler(req)
   return ("%s %s %d %s"):format(req.httpVersion, form.a, files.f.size, fs.readFileSync(files.f.path):sub(-4))
 end
 local pair = { cert = fs.readFileSync("cert.pem"), key = fs.readFileSync("key.pem") }
-local servers = { h1 = http.createServer(handler), h2c = http2.createServer(handler), tls = https.createServer(pair, handler) }
+local servers = { h1 = http.createServer(handler), h2c = http2.createServer(handler), tls = https.createServer(pair,
+  handler) }
 for name, server in pairs(servers) do
   server:listen(0, "127.0.0.1", function() print("port " .. server:address().port .. " " .. name) end)
 end

@@ -31,7 +31,8 @@ describe("A coded body", function()
       if req.url == "/form" then return req:form() end
       return req.url == "/raw" and req:raw() or req:text()]])
     local function send(path, text, coding)
-      return helper.request(server, { method = "POST", path = path, body = text, headers = { ["Content-Encoding"] = coding } })
+      return helper.request(server, { method = "POST", path = path, body = text,
+        headers = { ["Content-Encoding"] = coding } })
     end
     for coding, code in pairs(CODED) do
       assert.equal("hello", send("/raw", code("hello"), coding).body)
@@ -78,7 +79,8 @@ describe("A coded body", function()
       local headers = { ["Content-Encoding"] = coding }
       assert.equal("1048576", post(server, code(("\0"):rep(1048576)), headers).body)
       local response = post(server, code(("\0"):rep(64 * 1048576)), headers)
-      assert.equal("413 Payload Too Large: the body has more than 1048576 bytes", response.status .. " " .. response.body)
+      assert.equal("413 Payload Too Large: the body has more than 1048576 bytes", response.status .. " " ..
+        response.body)
     end
     assert.truthy(helper.sanitized or server:rss() - before < 48 * 1048576, server:rss() - before)
   end)
@@ -128,15 +130,18 @@ describe("A text in another charset", function()
     local conn = helper.connect(server)
     conn:send("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain; charset=koi8-r\r\nContent-Length: 9\r\n\r\n")
     local response = conn:read_response()
-    assert.equal("415 Unsupported Media Type: the charset koi8-r is not known; utf-8, us-ascii, iso-8859-1 and utf-16 are",
+    assert.equal("415 Unsupported Media Type: " ..
+      "the charset koi8-r is not known; utf-8, us-ascii, iso-8859-1 and utf-16 are",
       response.status .. " " .. response.body)
-    assert.equal("400 Bad Request: the body is malformed us-ascii", sent(server, "\xe4", "text/plain; charset=us-ascii"))
+    assert.equal("400 Bad Request: the body is malformed us-ascii", sent(server, "\xe4",
+      "text/plain; charset=us-ascii"))
     assert.equal("400 Bad Request: the body is malformed UTF-16", sent(server, "\xff\xfea", "text/plain"))
   end)
 
   it("may be JSON or a form", function()
     local server = helper.serve_handler("return req.url == '/form' and req:form() or req:json()")
-    assert.equal('200 {"a":"\xc3\xa4"}', sent(server, '{\0"\0a\0"\0:\0"\0\xe4\0"\0}\0', "application/json; charset=utf-16"))
+    assert.equal('200 {"a":"\xc3\xa4"}', sent(server, '{\0"\0a\0"\0:\0"\0\xe4\0"\0}\0',
+      "application/json; charset=utf-16"))
     assert.equal("200 {}", sent(server, "\xef\xbb\xbf{}", "application/json"))
     local function form(text, charset)
       local response = helper.request(server, { method = "POST", path = "/form", body = text,
@@ -151,7 +156,8 @@ end)
 
 describe("An urlencoded form", function()
   it("has a limit of fields", function()
-    local server = helper.serve_handler("local form = req:form(req.url == '/3' and { maxFields = 3 } or nil) return form.a")
+    local server = helper.serve_handler(
+      "local form = req:form(req.url == '/3' and { maxFields = 3 } or nil) return form.a")
     assert.equal(200, post(server, ("a&"):rep(999) .. "a=1").status or 0)
     local response = post(server, ("a&"):rep(1001))
     assert.equal("413 Payload Too Large: the form has more than 1000 fields", response.status .. " " .. response.body)

@@ -49,7 +49,8 @@ describe("cors", function()
 
   it("knows origins by name, in lists, by patterns and functions", function()
     local server = serve([[function(req, res, next)
-      local kinds = { ["/name"] = "https://a.com", ["/list"] = { "https://b.com:8443", "null", "^https://%w+%.c%.com$" },
+      local kinds = { ["/name"] = "https://a.com", ["/list"] = { "https://b.com:8443", "null",
+        "^https://%w+%.c%.com$" },
         ["/fn"] = function(origin, r) return r.url == "/fn" and origin:find("d.com", 1, true) ~= nil end }
       return luaserve.cors { origin = kinds[req.url] }(req, res, next)
     end]])
@@ -73,7 +74,8 @@ describe("cors", function()
   end)
 
   it("answers preflights, and only these", function()
-    local server = serve('luaserve.cors { origin = "https://a.com", credentials = true, maxAge = 600, exposed = {"X-A"} }',
+    local server = serve(
+      'luaserve.cors { origin = "https://a.com", credentials = true, maxAge = 600, exposed = {"X-A"} }',
       "return req.method")
     local response = ask(server, { Origin = "https://a.com", ["Access-Control-Request-Method"] = "PUT",
       ["Access-Control-Request-Headers"] = "x-b" }, "OPTIONS")
@@ -95,7 +97,8 @@ describe("cors", function()
   it("is on failures, so that a page sees their status", function()
     local server = serve('luaserve.cors { origin = "https://a.com" }', "error('oh')")
     local response = ask(server, { Origin = "https://a.com" })
-    assert.equal("500 https://a.com Origin", response.status .. " " .. response.headers["access-control-allow-origin"] ..
+    assert.equal("500 https://a.com Origin", response.status .. " " ..
+      response.headers["access-control-allow-origin"] ..
       " " .. response.headers.vary)
   end)
 
@@ -106,7 +109,8 @@ describe("cors", function()
     assert.truthy(complaint("luaserve.cors { origin = 'https://a.com/' }"):find("is not an origin", 1, true))
     assert.truthy(complaint("luaserve.cors { origin = '^https://a' }"):find("must end in $", 1, true))
     assert.truthy(complaint("luaserve.cors { origin = { '*' } }"):find("alone", 1, true))
-    assert.truthy(complaint("luaserve.cors { origins = '*' }"):find("cors has no option 'origins'; there are: ", 1, true))
+    assert.truthy(complaint("luaserve.cors { origins = '*' }"):find("cors has no option 'origins'; there are: ", 1,
+      true))
     assert.truthy(complaint("luaserve.cors { maxAge = -1 }"):find("a whole number, not -1", 1, true))
     assert.truthy(complaint("luaserve.cors { methods = { 'A B' } }"):find("'A B' among the methods", 1, true))
   end)
@@ -159,7 +163,8 @@ describe("helmet", function()
       "return luaserve.helmet.nonce(req)")
     local first, second = ask(server), ask(server)
     local policy = first.headers["content-security-policy"]
-    assert.equal("default-src 'self'; img-src 'self' data: https://img.a.com; object-src 'none'; script-src 'self' 'nonce-" ..
+    assert.equal("default-src 'self'; img-src 'self' data: https://img.a.com; " ..
+      "object-src 'none'; script-src 'self' 'nonce-" ..
       first.body .. "'; upgrade-insecure-requests; frame-ancestors 'self'", policy)
     assert.truthy(#first.body == 24 and first.body ~= second.body)
     local headers = ask(serve("luaserve.helmet { csp = { defaultSrc = 'self' }, cspReportOnly = true }",
@@ -173,7 +178,8 @@ describe("helmet", function()
   it("is told of options that are mistakes", function()
     assert.truthy(complaint("luaserve.helmet { csp = { scriptSrc = { 'self; x' } } }"):find("is not a source", 1, true))
     assert.truthy(complaint("luaserve.helmet { csp = { scriptSrc = 1 } }"):find("is a list of sources", 1, true))
-    assert.truthy(complaint("luaserve.helmet { hsts = { age = 1 } }"):find("helmet's hsts has no option 'age'", 1, true))
+    assert.truthy(complaint("luaserve.helmet { hsts = { age = 1 } }"):find("helmet's hsts has no option 'age'", 1,
+      true))
     assert.truthy(complaint("luaserve.helmet { referrerPolicy = 'a\\nb' }"):find("needs a text", 1, true))
   end)
 end)
@@ -218,7 +224,8 @@ describe("csrf", function()
     local token, cookie, whole = visit(server)
     assert.truthy(whole:find("^csrf=[%w_-]+; Path=/; HttpOnly; SameSite=Lax$"), whole)
     assert.equal(200, post(server, { Cookie = cookie }, "_csrf=" .. token).status)
-    assert.equal(200, post(server, { Cookie = cookie, ["X-CSRF-Token"] = token, ["Content-Type"] = "text/plain" }).status)
+    assert.equal(200, post(server, { Cookie = cookie, ["X-CSRF-Token"] = token,
+      ["Content-Type"] = "text/plain" }).status)
     assert.equal(200, post(server, { Cookie = cookie, ["Content-Type"] = "multipart/form-data; boundary=b" },
       "--b\r\nContent-Disposition: form-data; name=_csrf\r\n\r\n" .. token .. "\r\n--b--").status)
     local another, none = visit(server, { Cookie = cookie })
@@ -236,7 +243,8 @@ describe("csrf", function()
   end)
 
   it("makes a field for a page, and belongs to what bind says", function()
-    local server = serve('luaserve.csrf { secret = "s", field = "t", bind = function(req) return req.headers["x-user"] end }',
+    local server = serve(
+      'luaserve.csrf { secret = "s", field = "t", bind = function(req) return req.headers["x-user"] end }',
       "return luaserve.csrf.field(req)")
     local field, cookie = visit(server, { ["X-User"] = "kim" })
     local token = field:match('^<input type="hidden" name="t" value="([%w._-]+)">$')
@@ -261,17 +269,20 @@ describe("basicAuth", function()
   end
 
   it("lets in who is known, whose name is req.user", function()
-    local server = serve('luaserve.basicAuth { users = { kim = "s:e\xc3\xa4", lee = "" }, realm = "Here" }', "return req.user")
+    local server = serve('luaserve.basicAuth { users = { kim = "s:e\xc3\xa4", lee = "" }, realm = "Here" }',
+      "return req.user")
     assert.equal("kim", ask(server, with("kim", "s:e\xc3\xa4")).body)
     assert.equal("lee", ask(server, with("lee", "")).body)
-    for _, headers in ipairs { {}, with("kim", "s:e"), with("kim", ""), with("nobody", ""), with("kim\0", "s:e\xc3\xa4"),
+    for _, headers in ipairs { {}, with("kim", "s:e"), with("kim", ""), with("nobody", ""), with("kim\0",
+      "s:e\xc3\xa4"),
       { Authorization = "Basic" }, { Authorization = "Basic a2lt" }, { Authorization = "Basic ????" },
       { Authorization = "Bearer a2ltOng=" } } do
       local response = ask(server, headers)
       assert.equal(401, response.status)
       assert.equal('Basic realm="Here", charset="UTF-8"', response.headers["www-authenticate"])
     end
-    assert.equal("kim", ask(server, { Authorization = "bASIC  " .. with("kim", "s:e\xc3\xa4").Authorization:sub(7) }).body)
+    assert.equal("kim", ask(server, { Authorization = "bASIC  " .. with("kim",
+      "s:e\xc3\xa4").Authorization:sub(7) }).body)
   end)
 
   it("asks a function, which may wait", function()
@@ -293,7 +304,8 @@ end)
 describe("requestId", function()
   it("gives an id and a trace, whatever the client says", function()
     local server = serve("luaserve.requestId()", "return { req.id, req.traceparent, req.trace.span }")
-    local response = ask(server, { ["X-Request-Id"] = "mine", traceparent = "00-" .. ("a"):rep(32) .. "-" .. ("b"):rep(16) .. "-01" })
+    local response = ask(server, { ["X-Request-Id"] = "mine", traceparent = "00-" .. ("a"):rep(32) .. "-" ..
+      ("b"):rep(16) .. "-01" })
     local got = cjson.decode(response.body)
     assert.equal(response.headers["x-request-id"], got[1])
     assert.truthy(got[1]:find("^%x+%-%x+%-4%x+%-%x+%-%x+$"))
@@ -394,7 +406,8 @@ describe("logger", function()
 
   local function lines_of(format, headers, middlewares)
     local dir = helper.tmpdir()
-    local server = serve(("%s luaserve.logger { format = %s, file = %q }"):format(middlewares or "", format, dir .. "/log"), BODY)
+    local server = serve(("%s luaserve.logger { format = %s, file = %q }"):format(middlewares or "", format, dir ..
+      "/log"), BODY)
     ask(server, headers)
     helper.wait_for(function()
       return (helper.read_file(dir .. "/log") or ""):find("\n$")
@@ -418,15 +431,18 @@ describe("logger", function()
     assert.equal("GET / 200 5 127.0.0.1 1.1 x", ("%s %s %d %d %s %s %s"):format(entry.method, entry.url, entry.status,
       entry.bytes, entry.remote, entry.httpVersion, entry.userAgent))
     assert.truthy(entry.id and entry.duration >= 0 and entry.time:find("^%d+%-%d%d%-%d%dT%d%d:%d%d:%d%dZ$"))
-    assert.equal("GET 200 /\n", (lines_of("function(entry, req, res) return entry.method .. ' ' .. res.statusCode .. ' ' .. req.url end")))
+    assert.equal("GET 200 /\n",
+      (lines_of("function(entry, req, res) return entry.method .. ' ' .. res.statusCode .. ' ' .. req.url end")))
   end)
 
   it("goes on in a new file where the old one is moved away, and leaves requests out", function()
     local _, server, path = lines_of("'dev'", nil, "function(_, _, next) return next() end,")
     os.rename(path, path .. ".old")
     ask(server, {}, "GET", "/again")
-    helper.wait_for(function() return (helper.read_file(path) or ""):find("^GET /again 200") end, "the line in a new file")
-    server = serve("luaserve.logger { skip = function(req, res) return req.url == '/health' and res.statusCode < 400 end }", BODY)
+    helper.wait_for(function() return (helper.read_file(path) or ""):find("^GET /again 200") end,
+      "the line in a new file")
+    server = serve("luaserve.logger { skip = function(req, res) " ..
+      "return req.url == '/health' and res.statusCode < 400 end }", BODY)
     ask(server, {}, "GET", "/health")
     ask(server, {}, "GET", "/other")
     server:wait_output("GET /other")
@@ -438,6 +454,7 @@ describe("logger", function()
     for _ = 1, 3 do ask(server) end
     server:wait_output("error: logger: ENOENT: no such file or directory, open '/nonexistent/log'; lines are lost")
     assert.equal(1, select(2, server:stderr():gsub("lines are lost", "")))
-    assert.equal("logger has no format 'short'; there are: dev, common, combined, json", complaint("luaserve.logger('short')"))
+    assert.equal("logger has no format 'short'; there are: dev, common, combined, json",
+      complaint("luaserve.logger('short')"))
   end)
 end)

@@ -351,13 +351,11 @@ static int told(lua_State *L)
 
 void l_exchange_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"setup", setup},
-                                         {"req", req_of},
-                                         {"watch", watch},
-                                         {"holdContinue", hold_continue},
-                                         {"expire", expire},
-                                         {"told", told},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"setup", setup},   {"req", req_of},
+        {"watch", watch},   {"holdContinue", hold_continue},
+        {"expire", expire}, {"told", told},
+        {NULL, NULL}};
     static const luaL_Reg makers[] = {
         {"make", make}, {"take", take}, {NULL, NULL}};
 
