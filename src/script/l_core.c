@@ -9,6 +9,7 @@
 #include "http/status.h"
 #include "script/call.h"
 #include "script/context.h"
+#include "script/failure.h"
 #include "script/modules.h"
 #include "script/script.h"
 #include "script/slot.h"
@@ -332,6 +333,13 @@ static int counts(lua_State *L)
     return 1;
 }
 
+/* forgetTrace(): see keepTrace */
+static int forget_trace(lua_State *L)
+{
+    failure_forget(L);
+    return 0;
+}
+
 int l_core_open(lua_State *L)
 {
     static const luaL_Reg waiters[] = {
@@ -349,7 +357,8 @@ int l_core_open(lua_State *L)
         {"raise", raise_here},   {"errno", new_errno},
         {"statuses", statuses},  {"type", media_type},
         {"counts", counts},      {"yield", yield},
-        {"canYield", can_yield}, {NULL, NULL}};
+        {"canYield", can_yield}, {"keepTrace", failure_keep},
+        {"forgetTrace", forget_trace}, {NULL, NULL}};
 
     luaL_newmetatable(L, WAITER);
     luaL_newlib(L, waiters);

@@ -220,7 +220,7 @@ static int print_failure(lua_State *L)
     if (lua_isinteger(L, -1))
         ending->code = (int)lua_tointeger(L, -1);
     else
-        failure_push_trace(L, co, text);
+        failure_push_trace(L, co, 2, text);
     fprintf(stderr, "luaserve: %s\n",
             lua_isinteger(L, -1) ? text : lua_tostring(L, -1));
     return 0;
