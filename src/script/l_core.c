@@ -67,6 +67,17 @@ static int is_alive(lua_State *L)
     return 1;
 }
 
+/* alone() -> whether the running coroutine is all that is left of its request:
+ * nothing it started can still answer, and nobody reads the body */
+static int is_alone(lua_State *L)
+{
+    struct context *c = current_context();
+
+    lua_pushboolean(L, c != NULL && c->live <= 1 &&
+                           c->reading == CONTEXT_IDLE);
+    return 1;
+}
+
 /* ---- coroutines */
 
 /* Calls the function at 2 with what follows it, in the context at 1. Where
@@ -358,7 +369,8 @@ int l_core_open(lua_State *L)
         {"statuses", statuses},  {"type", media_type},
         {"counts", counts},      {"yield", yield},
         {"canYield", can_yield}, {"keepTrace", failure_keep},
-        {"forgetTrace", forget_trace}, {NULL, NULL}};
+        {"forgetTrace", forget_trace},
+        {"alone", is_alone},     {NULL, NULL}};
 
     luaL_newmetatable(L, WAITER);
     luaL_newlib(L, waiters);
