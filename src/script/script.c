@@ -15,6 +15,7 @@
 #include "script/context.h"
 #include "script/failure.h"
 #include "script/modules.h"
+#include "script/plugin_api.h"
 #include "script/slot.h"
 
 struct script script_state;
@@ -102,6 +103,7 @@ static int boot(lua_State *L)
 {
     luaL_openlibs(L);
     call_open(L);
+    plugin_api_open(L);
     if (!modules_find(L, "luaserve.boot"))
         luaL_error(L, "luaserve.boot is missing");
     l_core_open(L);
