@@ -55,7 +55,7 @@ local INTERNAL = {
   ["lua/luaserve/boot.lua"] = true, ["lua/luaserve/certificates.lua"] = true,
   ["lua/luaserve/file_stream.lua"] = true, ["lua/luaserve/inspect.lua"] = true,
   ["lua/luaserve/listen.lua"] = true, ["lua/luaserve/listeners.lua"] = true,
-  ["lua/luaserve/options.lua"] = true, ["lua/luaserve/requires.lua"] = true,
+  ["lua/luaserve/options.lua"] = true,
   ["lua/luaserve/url/host.lua"] = true, ["lua/luaserve/url/percent.lua"] = true, ["lua/luaserve/url/record.lua"] = true,
 }
 
