@@ -95,6 +95,12 @@ static void refuse_http1(struct conn *c)
     conn_finish(c, CONN_LINGER_SECONDS);
 }
 
+/* A client that is being greeted has a request, and is told with its answer. */
+static void on_shutdown(struct conn *c)
+{
+    (void)c;
+}
+
 static void on_open(struct conn *c)
 {
     const struct speaker *speaker = find(tls_protocol(c));
@@ -110,6 +116,8 @@ static void on_open(struct conn *c)
     speaker->start(c);
     if (s->tells_connections)
         s->handler->on_connect(c);
+    if (s->closing && !c->dead)
+        c->protocol->on_shutdown(c);
 }
 
 static const struct protocol greeting_protocol = {
@@ -117,7 +125,7 @@ static const struct protocol greeting_protocol = {
     .on_eof = on_eof,
     .on_drain = on_drain,
     .on_deadline = conn_close,
-    .on_shutdown = conn_close,
+    .on_shutdown = on_shutdown,
     .is_idle = is_idle,
     .on_close = on_close,
     .on_open = on_open,

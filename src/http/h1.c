@@ -493,6 +493,8 @@ static void on_shutdown(struct conn *c)
     h->keep_alive = false;
     if (!is_idle(c) || conn_has_input(c))
         return;
+    if (((struct server *)c->owner)->retiring)
+        return;
     if (h->requests > 0) /* a first request is waited for, if not for long */
         conn_finish(c, CONN_LINGER_IDLE);
     else

@@ -12,7 +12,8 @@
 #include "net/conn.h"
 
 static struct list all = {&all, &all};
-static unsigned total; /* connections of all servers */
+static unsigned total;    /* connections of all servers */
+static uint64_t answered; /* requests of all servers */
 static uint64_t total_allowed;
 static void (*on_drained)(void);
 
@@ -84,10 +85,10 @@ static void evict(struct server *s, const struct conn *newest)
     }
 }
 
-static void on_accept(struct listener *l, int fd, const struct addr *peer)
+static void take(struct server *s, int fd, const struct addr *peer,
+                 struct tls_server *tls)
 {
-    struct server *s = l->owner;
-    struct conn *c = greeting_open(s->loop, fd, peer, &s->conns, s, s->tls,
+    struct conn *c = greeting_open(s->loop, fd, peer, &s->conns, s, tls,
                                    s->limits.tls_timeout);
 
     c->write_timeout = s->limits.write_timeout;
@@ -96,8 +97,22 @@ static void on_accept(struct listener *l, int fd, const struct addr *peer)
     s->count++;
     s->idle++;
     total++;
-    if (s->tells_connections && s->tls == NULL)
+    if (s->tells_connections && tls == NULL)
         s->handler->on_connect(c);
+}
+
+static void on_accept(struct listener *l, int fd, const struct addr *peer)
+{
+    struct server *s = l->owner;
+
+    take(s, fd, peer, s->tls);
+}
+
+void server_inject(struct server *s, int fd)
+{
+    struct addr peer = {.sa.ss_family = AF_UNIX, .len = sizeof(sa_family_t)};
+
+    take(s, fd, &peer, NULL);
 }
 
 static void on_closed(struct defer *d)
@@ -124,18 +139,41 @@ struct server *server_new(struct loop *loop, const struct limits *limits,
     return s;
 }
 
-struct listener *server_listen(struct server *s, const struct addr *addr,
-                               int backlog, const char **syscall)
+static struct listener *attach(struct server *s, struct listener *l)
 {
-    struct listener *l = listener_open(s->loop, addr, backlog, syscall);
-
-    if (l == NULL)
-        return NULL;
     l->owner = s;
     l->on_accept = on_accept;
     list_push(&s->listeners, &l->link);
     s->closing = false;
     return l;
+}
+
+struct listener *server_listen(struct server *s, const struct addr *addr,
+                               int backlog, const char **syscall)
+{
+    struct listener *l = listener_open(s->loop, addr, backlog, syscall);
+
+    return l != NULL ? attach(s, l) : NULL;
+}
+
+struct listener *server_adopt(struct server *s, int fd)
+{
+    struct listener *l = listener_adopt(s->loop, fd);
+
+    return l != NULL ? attach(s, l) : NULL;
+}
+
+void server_release(struct server *s, int tag)
+{
+    struct list *at, *next;
+
+    for (at = s->listeners.next; at != &s->listeners; at = next) {
+        struct listener *l = LIST_ITEM(at, struct listener, link);
+
+        next = at->next;
+        if (l->adopted && l->tag == tag)
+            listener_close(l);
+    }
 }
 
 static void each_conn(struct server *s, void (*fn)(struct conn *c))
@@ -191,15 +229,37 @@ void server_free(struct server *s)
     mem_free(s);
 }
 
-void server_drain(struct loop *loop, void (*fn)(void))
+static void drain_all(struct loop *loop, void (*fn)(void), bool retiring)
 {
     struct list *at;
 
     on_drained = fn;
     for (at = all.next; at != &all; at = at->next)
+        LIST_ITEM(at, struct server, link)->retiring = retiring;
+    for (at = all.next; at != &all; at = at->next)
         server_close(LIST_ITEM(at, struct server, link));
     if (total == 0)
         loop_defer(loop, &drained);
+}
+
+void server_drain(struct loop *loop, void (*fn)(void))
+{
+    drain_all(loop, fn, false);
+}
+
+void server_retire(struct loop *loop, void (*fn)(void))
+{
+    drain_all(loop, fn, true);
+}
+
+unsigned server_connections(void)
+{
+    return total;
+}
+
+uint64_t server_requests(void)
+{
+    return answered;
 }
 
 void server_conn_busy(struct server *s)
@@ -259,6 +319,7 @@ void server_log(const struct exchange *x)
     struct access_entry entry;
 
     x->server->served++;
+    answered++;
     if (!access_enabled())
         return;
     conn_peer(x->codec->conn(x), &remote);

@@ -27,6 +27,7 @@ struct server {
     void *app;              /* the handler's */
     struct tls_server *tls; /* NULL: without encryption; borrowed */
     bool closing;           /* server_close was called */
+    bool retiring;          /* server_retire was: idle connections stay */
     bool paused;            /* at max_connections, and all are at work */
     bool tells_connections, tells_refusals; /* to the handler */
     bool takes_upgrades;                    /* x->upgrade may be set */
@@ -44,6 +45,17 @@ struct server *server_new(struct loop *loop, const struct limits *limits,
  * and the name of the failed call in *syscall. */
 struct listener *server_listen(struct server *s, const struct addr *addr,
                                int backlog, const char **syscall);
+
+/* Accepts from a listening socket that was made elsewhere, too, which is the
+ * server's from now on. NULL with errno where fd is none. */
+struct listener *server_adopt(struct server *s, int fd);
+
+/* Closes the adopted listeners that have that tag. */
+void server_release(struct server *s, int tag);
+
+/* Serves the connected socket fd, which is the server's from now on, without
+ * encryption. */
+void server_inject(struct server *s, int fd);
 
 /* Stops listening, closes idle connections, lets requests at work be answered,
  * and calls on_closed in a later turn. */
@@ -63,6 +75,16 @@ void server_limit_all(uint64_t most);
 /* Closes every server of the process; drained is called in a later turn, when
  * the last connection is gone. */
 void server_drain(struct loop *loop, void (*drained)(void));
+
+/* The same for a process that others take over from: a connection that is idle
+ * stays until its client has asked once more, so that no request crosses its
+ * end. After a time server_drain is to follow. */
+void server_retire(struct loop *loop, void (*drained)(void));
+
+/* What all servers of the process have now: open connections, and requests that
+ * were answered since the start. */
+unsigned server_connections(void);
+uint64_t server_requests(void);
 
 /* Frees s, which must have neither listeners nor connections. */
 void server_free(struct server *s);

@@ -126,23 +126,59 @@ static int bind_and_listen(int fd, const struct addr *addr, int backlog,
     return listen(fd, backlog);
 }
 
+static int close_failed(int fd)
+{
+    int error = errno;
+
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+int listener_bind(const struct addr *addr, int backlog, bool many,
+                  const char **syscall)
+{
+    int fd = open_socket(addr, syscall), one = 1;
+
+    if (fd < 0)
+        return -1;
+    if (many)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+    if (bind_and_listen(fd, addr, backlog, syscall) < 0)
+        return close_failed(fd);
+    return fd;
+}
+
+int listener_probe(struct addr *addr, const char **syscall)
+{
+    int fd = open_socket(addr, syscall);
+
+    if (fd < 0)
+        return -1;
+    *syscall = "bind";
+    if (bind(fd, (const struct sockaddr *)&addr->sa, addr->len) < 0)
+        return close_failed(fd);
+    addr->len = sizeof addr->sa;
+    getsockname(fd, (struct sockaddr *)&addr->sa, &addr->len);
+    close(fd);
+    return 0;
+}
+
 static void bury(struct defer *d)
 {
     mem_free(LIST_ITEM(d, struct listener, burial));
 }
 
-struct listener *listener_open(struct loop *loop, const struct addr *addr,
-                               int backlog, const char **syscall)
+struct listener *listener_adopt(struct loop *loop, int fd)
 {
-    int fd = open_socket(addr, syscall), error;
     struct listener *l;
+    int listens = 0;
+    socklen_t size = sizeof listens;
 
-    if (fd < 0)
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0)
         return NULL;
-    if (bind_and_listen(fd, addr, backlog, syscall) < 0) {
-        error = errno;
-        close(fd);
-        errno = error;
+    if (!listens) {
+        errno = EINVAL;
         return NULL;
     }
     if (reserve < 0)
@@ -150,6 +186,7 @@ struct listener *listener_open(struct loop *loop, const struct addr *addr,
     l = mem_zalloc(sizeof *l);
     list_init(&l->link);
     l->loop = loop;
+    l->adopted = true;
     l->addr.len = sizeof l->addr.sa;
     getsockname(fd, (struct sockaddr *)&l->addr.sa, &l->addr.len);
     loop_defer_init(&l->burial, bury);
@@ -159,11 +196,22 @@ struct listener *listener_open(struct loop *loop, const struct addr *addr,
     return l;
 }
 
+struct listener *listener_open(struct loop *loop, const struct addr *addr,
+                               int backlog, const char **syscall)
+{
+    int fd = listener_bind(addr, backlog, false, syscall);
+    struct listener *l = fd < 0 ? NULL : listener_adopt(loop, fd);
+
+    if (l != NULL)
+        l->adopted = false;
+    return l;
+}
+
 void listener_close(struct listener *l)
 {
     ev_io_stop(l->loop->ev, &l->io);
     ev_timer_stop(l->loop->ev, &l->rest);
-    if (addr_is_unix(&l->addr))
+    if (addr_is_unix(&l->addr) && !l->adopted)
         unlink(((struct sockaddr_un *)(void *)&l->addr.sa)->sun_path);
     close(l->io.fd);
     list_remove(&l->link);

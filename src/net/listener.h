@@ -21,6 +21,8 @@ struct listener {
     struct addr addr; /* as bound, with the port the kernel chose */
     struct defer burial;
     bool paused;
+    bool adopted; /* the socket is another process's, too */
+    int tag;      /* the owner's, to find an adopted one by */
     /* fd is connected and non-blocking, and the callee's. */
     void (*on_accept)(struct listener *l, int fd, const struct addr *peer);
     void *owner;
@@ -32,11 +34,25 @@ struct listener {
 struct listener *listener_open(struct loop *loop, const struct addr *addr,
                                int backlog, const char **syscall);
 
+/* Binds addr and listens, for others to accept: returns a socket, close-on-exec
+ * and non-blocking, or -1 as above. many: it is one of several sockets that
+ * share a port (SO_REUSEPORT), between which the kernel divides connections. */
+int listener_bind(const struct addr *addr, int backlog, bool many,
+                  const char **syscall);
+
+/* Whether addr could be bound by one alone, which SO_REUSEPORT would hide: 0,
+ * or -1 as above. A port of 0 becomes one that was free a moment ago. */
+int listener_probe(struct addr *addr, const char **syscall);
+
+/* Accepts from a listening socket that was made elsewhere, which is the
+ * listener's from now on. Returns NULL with errno where fd is none. */
+struct listener *listener_adopt(struct loop *loop, int fd);
+
 /* Accepts what waits in the kernel's queue now, unless l is paused. */
 void listener_accept(struct listener *l);
 
-/* Stops accepting, closes the socket, removes a Unix socket's file, frees l at
- * the end of the turn: on_accept may call this. */
+/* Stops accepting, closes the socket, removes a Unix socket's file unless it
+ * was adopted, frees l at the end of the turn: on_accept may call this. */
 void listener_close(struct listener *l);
 
 /* Leaves new connections in the kernel's queue until listener_resume. */
