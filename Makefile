@@ -30,7 +30,7 @@ LIBRARIES = openssl=libssl-dev libnghttp2=libnghttp2-dev zlib=zlib1g-dev \
 DEPS = $(filter gcc clang,$(CC)) libc6-dev make pkg-config libev-dev $(DEV) \
 	$(foreach library,$(LIBRARIES),$(lastword $(subst =, ,$(library))))
 DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-sec lua-cjson curl \
-	openssl brotli zstd
+	openssl brotli zstd chromium chromium-driver
 DEPS_LINT = lua-check clang-format clang-tidy
 DEPS_BENCH = wrk
 DEPS_FUZZ = clang libclang-rt-14-dev

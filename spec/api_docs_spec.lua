@@ -33,6 +33,9 @@ local FILES = {
   ["lua/luaserve/socket.lua"] = { M = false, Socket = "socket:" },
   ["lua/luaserve/read_stream.lua"] = { M = "fs.", ReadStream = "reader:" },
   ["lua/luaserve/write_stream.lua"] = { M = "fs.", WriteStream = "writer:" },
+  ["lua/node/cluster.lua"] = { M = "cluster." },
+  ["lua/luaserve/cluster/primary.lua"] = { M = false, told = false, Worker = "worker:" },
+  ["lua/luaserve/cluster/child.lua"] = { M = false, told = false, Worker = "worker:" },
   ["lua/node/crypto.lua"] = { M = "crypto." },
   ["lua/node/events.lua"] = { M = "events.", EventEmitter = "emitter:" },
   ["lua/node/fs.lua"] = { M = "fs.", Stats = "stats:" },
@@ -55,7 +58,9 @@ local INTERNAL = {
   ["lua/luaserve/boot.lua"] = true, ["lua/luaserve/certificates.lua"] = true,
   ["lua/luaserve/file_stream.lua"] = true, ["lua/luaserve/inspect.lua"] = true,
   ["lua/luaserve/listen.lua"] = true, ["lua/luaserve/listeners.lua"] = true,
-  ["lua/luaserve/options.lua"] = true,
+  ["lua/luaserve/options.lua"] = true, ["lua/luaserve/supervisor.lua"] = true,
+  ["lua/luaserve/cluster/backoff.lua"] = true, ["lua/luaserve/cluster/channel.lua"] = true,
+  ["lua/luaserve/cluster/cpus.lua"] = true, ["lua/luaserve/cluster/sockets.lua"] = true,
   ["lua/luaserve/url/host.lua"] = true, ["lua/luaserve/url/percent.lua"] = true, ["lua/luaserve/url/record.lua"] = true,
 }
 
@@ -190,6 +195,7 @@ describe("the reference", function()
       local http, fs, url = require "http", require "fs", require "url"
       local known = { luaserve = require "luaserve", http = http, fs = fs, url = url, json = require "json",
         timers = require "timers", events = require "events", crypto = require "crypto", process = process,
+        cluster = require "cluster", worker = require("luaserve.cluster.primary").Worker,
         https = require "https", tls = require "tls", console = console, querystring = require "querystring", path = require "path",
         emitter = require("events").EventEmitter(), stats = fs.statSync("."), handle = fs.open(__filename),
         reader = fs.createReadStream(__filename), writer = fs.createWriteStream("/dev/null"),

@@ -34,6 +34,89 @@ example("hello", function()
   end)
 end)
 
+-- A browser that clicks through an example, in both colour schemes; nothing may go
+-- wrong in the page meanwhile.
+local function click_through(server, path, body)
+  local browser = require("spec.helper.browser").open()
+  for _, scheme in ipairs { "light", "dark" } do
+    browser:scheme(scheme)
+    browser:go(("http://127.0.0.1:%d%s"):format(server.port, path))
+    body(browser, scheme)
+    local folder = os.getenv("SCREENSHOTS") -- to look at
+    if folder then browser:screenshot(("%s/%s-%s.png"):format(folder, browser:title(), scheme)) end
+  end
+  assert.same({}, browser:errors())
+end
+
+example("upload", function()
+  it("keeps files, lists, sends and deletes them", function()
+    local folder = helper.tmpdir()
+    local server = serve("upload", { script_args = { folder } })
+    assert.equal("[]", helper.get(server, "/files").body)
+    local response = helper.request(server, { method = "POST", path = "/files",
+      headers = { ["Content-Type"] = "multipart/form-data; boundary=b" },
+      body = '--b\r\nContent-Disposition: form-data; name=file; filename="a b.txt"\r\n\r\nhello\r\n--b--' })
+    local file = cjson.decode(response.body)[1]
+    assert.equal("201 a b.txt 5", ("%d %s %d"):format(response.status, file.name, file.size))
+    response = helper.get(server, "/files/" .. file.id)
+    assert.equal("hello", response.body)
+    assert.equal('attachment; filename="a b.txt"', response.headers["content-disposition"])
+    assert.equal(204, helper.request(server, { method = "DELETE", path = "/files/" .. file.id }).status)
+    assert.equal(404, helper.get(server, "/files/" .. file.id).status)
+    helper.wait_for(function() return not lfs.attributes(folder .. "/" .. file.id) end, "the file is gone")
+  end)
+
+  it("has a page that shows how far an upload is", function()
+    local server, dir = serve("upload", { script_args = { helper.tmpdir() } }), helper.tmpdir()
+    helper.write_file(dir .. "/holiday.bin", ("x"):rep(3 * 1024 * 1024))
+    helper.write_file(dir .. "/notes.txt", "hello")
+    local count = 0
+    click_through(server, "/", function(browser)
+      for _, name in ipairs { "holiday.bin", "notes.txt" } do
+        browser:wait_for("document.querySelectorAll('li').length == " .. count, "the files there are")
+        browser:upload("#files", dir .. "/" .. name)
+        count = count + 1
+        browser:wait_for(("document.querySelectorAll('li button').length == %d && "
+          .. "document.querySelector('li a').textContent == '%s'"):format(count, name), "the upload of " .. name)
+      end
+      assert.truthy(browser:text("li:nth-child(2)"):find("3.0 MiB", 1, true))
+      browser:click("li button")
+      count = count - 1
+      browser:wait_for("document.querySelectorAll('li').length == " .. count, "a file less")
+    end)
+  end)
+end)
+
+example("form", function()
+  it("takes what is complete, from its own page alone", function()
+    local server = serve("form")
+    local function sign(headers, body)
+      headers["Content-Type"] = "application/x-www-form-urlencoded"
+      return helper.request(server, { method = "POST", path = "/", headers = headers, body = body })
+    end
+    local own = { ["Sec-Fetch-Site"] = "same-origin" }
+    assert.equal(303, sign(own, "name=Kim&text=%3Cscript%3E1").status)
+    assert.equal(422, sign(own, "name=Kim").status)
+    assert.equal(422, sign(own, "name=Kim&text=" .. ("x"):rep(501)).status)
+    assert.equal(403, sign({ ["Sec-Fetch-Site"] = "cross-site" }, "name=Kim&text=x").status)
+    assert.equal(403, sign({}, "name=Kim&text=x").status)
+    local page = helper.get(server, "/").body
+    assert.truthy(page:find("<p>&lt;script&gt;1</p>", 1, true))
+    assert.equal(1, select(2, page:gsub("<article>", "")))
+  end)
+
+  it("has a page to be filled in", function()
+    click_through(serve("form"), "/", function(browser, scheme)
+      browser:type("[name=name]", "Kim")
+      browser:type("[name=text]", "It was nice in the " .. scheme .. " room. <b>")
+      browser:click("form button")
+      browser:wait_for("document.querySelector('article p')?.textContent.includes('" .. scheme .. " room. <b>')",
+        "the entry")
+      assert.equal("", browser:value("[name=text]"))
+    end)
+  end)
+end)
+
 example("page", function()
   it("sends the file in both forms, and nothing else", function()
     local server = serve("page")
@@ -174,39 +257,6 @@ example("login", function()
     assert.equal(415, helper.request(server, { method = "POST", path = "/login", body = "{}",
       headers = { ["Content-Type"] = "application/json" } }).status)
     assert.equal(404, helper.get(server, "/else").status)
-  end)
-end)
-
-example("static", function()
-  local server
-
-  setup(function()
-    server = serve("static")
-  end)
-
-  it("serves pages, folders and assets, each with its own time to be kept", function()
-    local page = helper.get(server, "/")
-    assert.equal(helper.read_file("examples/site/index.html"), page.body)
-    assert.same({ "public, max-age=0", "nosniff" },
-      { page.headers["cache-control"], page.headers["x-content-type-options"] })
-    assert.equal(304, helper.get(server, "/", { ["If-None-Match"] = page.headers.etag }).status)
-    local style = helper.get(server, "/assets/style-1.css")
-    assert.same({ "text/css; charset=utf-8", "public, max-age=31536000, immutable" },
-      { style.headers["content-type"], style.headers["cache-control"] })
-    assert.equal("/about/", helper.get(server, "/about").headers.location)
-    assert.matches("<h1>About</h1>", helper.get(server, "/about/").body)
-    assert.matches('href="%./a%.txt"', helper.get(server, "/letters/").body)
-  end)
-
-  it("has a file to be saved, and a page for what is not there", function()
-    local guide = helper.get(server, "/guide.txt")
-    assert.equal('attachment; filename="guide.txt"', guide.headers["content-disposition"])
-    assert.equal(helper.read_file("examples/site/assets/notes.txt"), guide.body)
-    for _, path in ipairs({ "/nothing", "/assets/nothing", "/assets/../../static.lua", "/about%2findex.html" }) do
-      local response = helper.get(server, path)
-      assert.same({ 404, "nosniff" }, { response.status, response.headers["x-content-type-options"] })
-      assert.matches("<h1>Not here</h1>", response.body)
-    end
   end)
 end)
 

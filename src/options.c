@@ -268,6 +268,15 @@ set_flag(struct parser *p, const struct usage_row *row, const char *value)
 }
 
 static enum options_result
+set_workers(struct parser *p, const struct usage_row *row, const char *value)
+{
+    if (strcmp(value, "auto") != 0)
+        return set_number(p, row, value);
+    p->options->workers = OPTIONS_AUTO;
+    return OPTIONS_RUN;
+}
+
+static enum options_result
 set_value(struct parser *p, const struct usage_row *row, const char *value)
 {
     switch (row->kind) {
@@ -278,6 +287,8 @@ set_value(struct parser *p, const struct usage_row *row, const char *value)
     case USAGE_LOG_LEVEL:
     case USAGE_LOG_FORMAT:
         return set_choice(p, row, value);
+    case USAGE_WORKERS:
+        return set_workers(p, row, value);
     case USAGE_SIZE:
     case USAGE_COUNT:
     case USAGE_SECONDS:
@@ -346,6 +357,7 @@ static enum options_result parse_letters(struct parser *p, const char *text)
 static enum options_result take_script(struct parser *p)
 {
     struct options *options = p->options;
+    int options_end = p->at;
 
     if (options->code) {
         options->source = OPTIONS_CODE;
@@ -359,6 +371,8 @@ static enum options_result take_script(struct parser *p)
         options->source = OPTIONS_FILE;
         options->script = p->argv[p->at++];
     }
+    options->args = p->argv + 1;
+    options->nargs = options_end - 1;
     options->argc = p->argc - p->at;
     options->argv = p->argv + p->at;
     if (options->listens || options->check)

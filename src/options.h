@@ -15,7 +15,10 @@
 #include "net/work.h"
 #include "usage.h"
 
+#define OPTIONS_AUTO UINT64_MAX
+
 enum {
+    OPTIONS_WORKERS_MAX = 512,
     OPTIONS_LISTEN_MAX = 16,
     OPTIONS_TEXTS_MAX = 8,
     OPTIONS_ERROR_SIZE = 512
@@ -49,6 +52,8 @@ struct options {
     const char *code;   /* OPTIONS_CODE: the Lua text; else NULL */
     int argc;           /* arguments of the script */
     char **argv;        /* they, with a NULL behind the last */
+    int nargs;          /* options, as they stand before the script */
+    char **args;
 
     struct options_listen listen[OPTIONS_LISTEN_MAX];
     unsigned listens; /* 1 where none was given, 0 only with check */
@@ -63,6 +68,7 @@ struct options {
     const char *user, *group, *pid_file; /* NULL: not given */
     double drain_timeout;                /* seconds; 0: no limit */
     uint64_t threads;                    /* of net/work.h */
+    uint64_t workers; /* 0: one process; OPTIONS_AUTO: as many as CPUs */
     bool check;
     enum usage_page page; /* for OPTIONS_HELP */
 

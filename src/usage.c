@@ -28,6 +28,8 @@ static const struct usage_row main_rows[] = {
      "its private key; repeat both for further hosts", NULL},
     {0, USAGE_TEXT, "tls", "dev", "dev", AT(tls), 0, 0,
      "makes a certificate for localhost to try it out", NULL},
+    {'w', USAGE_WORKERS, "workers", "N", "auto", AT(workers), 1,
+     OPTIONS_WORKERS_MAX, "run N processes, or auto: one for each CPU", NULL},
     {'e', USAGE_CODE, "eval", "CODE", "'print(1)'", AT(code), 0, 0,
      "run CODE; what is no option is its argument", NULL},
     {'c', USAGE_FLAG, "check", NULL, NULL, AT(check), 0, 0,
@@ -104,7 +106,8 @@ static const struct {
     {"address", "listen"},    {"execute", "eval"},
     {"V", "version"},         {"?", "help"},
     {"syntax", "check"},      {"pidfile", "pid-file"},
-    {"verbose", "log-level"},
+    {"verbose", "log-level"}, {"cluster", "workers"},
+    {"processes", "workers"}, {"instances", "workers"},
 };
 
 static const struct usage_row *row_at(size_t i)

@@ -20,6 +20,7 @@ enum usage_kind {
     USAGE_SECONDS, /* double */
     USAGE_TEXTS,   /* struct options_texts: adds up */
     USAGE_LISTEN,
+    USAGE_WORKERS, /* uint64_t, or auto: OPTIONS_AUTO */
     USAGE_LOG_LEVEL,
     USAGE_LOG_FORMAT,
     USAGE_HELP,

@@ -16,8 +16,11 @@
 #include "proc/pidfile.h"
 #include "proc/privilege.h"
 #include "script/budget.h"
+#include "script/l_cluster.h"
 #include "script/l_process.h"
 #include "script/script.h"
+
+enum { WORKERS_GRACE = 2, GENTLE_GRACE = 5 }; /* seconds */
 
 static const struct options *options;
 static struct loop *loop;
@@ -27,25 +30,39 @@ static struct ev_prepare flush, jobs;
 
 /* ---- stopping */
 
+static bool is_done(void)
+{
+    return work_out(work) == 0 && l_cluster_workers() == 0;
+}
+
 static void on_turn(struct ev_loop *ev, struct ev_prepare *watcher, int events)
 {
     (void)ev;
     (void)watcher;
     (void)events;
-    if (work_out(work) == 0)
+    if (is_done())
         loop_stop(loop);
 }
 
-/* Every request has been answered; what writes a file may still do so. */
+/* Every request has been answered; what writes a file may still do so, and so
+ * may the workers. */
 static void on_drained(void)
 {
-    if (work_out(work) == 0) {
+    if (is_done()) {
         loop_stop(loop);
         return;
     }
+    if (ev_is_active(&jobs)) /* a gentle drain that was followed by another */
+        return;
     ev_prepare_init(&jobs, on_turn);
     ev_prepare_start(loop->ev, &jobs);
     ev_unref(loop->ev);
+}
+
+static void end_now(void)
+{
+    l_cluster_kill(SIGKILL);
+    loop_stop(loop);
 }
 
 static void on_drain_timeout(struct ev_loop *ev, struct ev_timer *timer,
@@ -55,22 +72,46 @@ static void on_drain_timeout(struct ev_loop *ev, struct ev_timer *timer,
     (void)timer;
     (void)events;
     log_warn("something was still at work after --drain-timeout; ending");
-    loop_stop(loop);
+    end_now();
 }
 
-static void drain(int code)
+/* Idle connections have had their time to ask once more. */
+static void on_gentle_timeout(struct ev_loop *ev, struct ev_timer *timer,
+                              int events)
+{
+    (void)events;
+    server_drain(loop, on_drained);
+    ev_timer_init(timer, on_drain_timeout, GENTLE_GRACE, 0);
+    ev_timer_start(ev, timer);
+}
+
+static void watch_drain(bool gently)
+{
+    double seconds = options->drain_timeout;
+
+    if (seconds <= 0)
+        return;
+    if (l_cluster_workers() >
+        0) /* they come first, and say what is the matter */
+        seconds += WORKERS_GRACE;
+    ev_timer_init(&drain_timer, gently ? on_gentle_timeout : on_drain_timeout,
+                  seconds, 0);
+    ev_timer_start(loop->ev, &drain_timer);
+    ev_unref(loop->ev);
+}
+
+static void drain(int code, bool gently)
 {
     if (script_state.draining)
         return;
     script_state.draining = true;
     script_state.exit_code = code;
-    server_drain(loop, on_drained);
-    if (options->drain_timeout > 0) {
-        ev_timer_init(&drain_timer, on_drain_timeout, options->drain_timeout,
-                      0);
-        ev_timer_start(loop->ev, &drain_timer);
-        ev_unref(loop->ev);
-    }
+    l_cluster_drain();
+    if (gently)
+        server_retire(loop, on_drained);
+    else
+        server_drain(loop, on_drained);
+    watch_drain(gently);
 }
 
 static void reopen_logs(void)
@@ -81,8 +122,11 @@ static void reopen_logs(void)
         log_error("cannot reopen the access log: %s", strerror(errno));
 }
 
+/* A signal to the whole group reaches a worker once itself, and once through
+ * its primary's channel: only signals count. */
 static void on_signal(struct ev_loop *ev, struct ev_signal *watcher, int events)
 {
+    static bool signalled;
     int signo = watcher->signum;
 
     (void)ev;
@@ -91,13 +135,15 @@ static void on_signal(struct ev_loop *ev, struct ev_signal *watcher, int events)
         return;
     if (signo == SIGHUP || signo == SIGUSR1) {
         reopen_logs();
+        l_cluster_kill(signo);
         if (signo == SIGHUP)
             script_reload();
-    } else if (script_state.draining) {
+    } else if (signalled) {
         script_state.exit_code = 128 + signo;
-        loop_stop(loop);
+        end_now();
     } else {
-        drain(0);
+        signalled = true;
+        drain(0, false);
     }
 }
 
@@ -211,9 +257,11 @@ static void on_returned(lua_State *L)
 {
     if (script_serves(L, -1))
         script_serve(L, -1, push_addresses);
+    else if (script_state.worker > 0)
+        script_loaded();
 }
 
-static void configure(const char *binary)
+static void configure(const char *binary, int number)
 {
     struct script *s = &script_state;
 
@@ -222,6 +270,12 @@ static void configure(const char *binary)
     s->max_memory = options->max_memory;
     s->drain = drain;
     s->binary = binary;
+    s->drain_timeout = options->drain_timeout;
+    s->args = options->args;
+    s->nargs = options->nargs;
+    s->worker = number;
+    if (number == 0)
+        s->workers = options->workers;
 }
 
 static void remove_pidfile(void)
@@ -233,7 +287,7 @@ static int settle_process(void)
 {
     char error[OPTIONS_ERROR_SIZE];
 
-    if (options->pid_file == NULL)
+    if (options->pid_file == NULL || script_state.worker > 0)
         return 0;
     if (pidfile_write(options->pid_file, error, sizeof error) < 0)
         return fail(error);
@@ -241,12 +295,15 @@ static int settle_process(void)
     return 0;
 }
 
-/* After the script has begun: what needs root has been bound. */
+/* After the script has begun: what needs root has been bound. A primary remains
+ * what it is, since it binds for its workers, who do this themselves. */
 static int drop_privileges(void)
 {
     char error[OPTIONS_ERROR_SIZE];
 
     if (options->user == NULL && options->group == NULL)
+        return 0;
+    if (script_state.workers > 0 || l_cluster_workers() > 0)
         return 0;
     if (privilege_drop(options->user, options->group, error, sizeof error) < 0)
         return fail(error);
@@ -269,7 +326,7 @@ static void close_all(void)
         fflush(NULL);
         quick_exit(script_state.exit_code);
     }
-    if (options->pid_file != NULL)
+    if (options->pid_file != NULL && script_state.worker == 0)
         remove_pidfile();
     fflush(stdout);
     budget_close();
@@ -279,6 +336,7 @@ static void close_all(void)
 
 int worker_run(const struct options *o, const char *binary)
 {
+    int number = l_cluster_begin();
     struct script_source source = {
         .path = o->script, .text = o->code, .argv = o->argv, .argc = o->argc};
 
@@ -286,7 +344,7 @@ int worker_run(const struct options *o, const char *binary)
     loop = loop_new();
     if (loop == NULL || open_logs() < 0)
         return 1;
-    configure(binary);
+    configure(binary, number);
     work = work_new(loop->ev, (unsigned)o->threads);
     watch_signals();
     if (script_open(loop, work) < 0)

@@ -1,6 +1,9 @@
 --- What a request accepts and is: Express's req.get, is and accepts. Loaded when
 --- one of them is first called.
+local body = require "luaserve.body"
 local negotiate = require "luaserve.negotiate"
+
+local field = body.header
 
 local M = {}
 
@@ -11,8 +14,8 @@ local M = {}
 function M.get(self, name)
   if type(name) ~= "string" or name == "" then error("req:get needs the name of a header", 2) end
   name = name:lower()
-  if name == "referer" or name == "referrer" then return self.headers.referer or self.headers.referrer end
-  return self.headers[name]
+  if name == "referer" or name == "referrer" then return field(self, "referer") or field(self, "referrer") end
+  return field(self, name)
 end
 
 local function names_of(method, ...)
@@ -31,9 +34,9 @@ end
 ---@return string|false|nil kind as it was asked for, or, for a pattern, the body's; nil without a body
 function M.is(self, ...)
   local list = names_of("is", ...)
-  local length = self.headers["content-length"]
-  if not length and not self.headers["transfer-encoding"] and self.complete then return nil end
-  local header = self.headers["content-type"]
+  local length = field(self, "content-length")
+  if not length and not field(self, "transfer-encoding") and self.complete then return nil end
+  local header = field(self, "content-type")
   local kind = header and header:match("^%s*([^;%s]+)")
   if not kind then return false end
   kind = kind:lower()
@@ -47,7 +50,7 @@ end
 
 --- The header as one list, or nil.
 local function list_of(self, name)
-  local value = self.headers[name]
+  local value = field(self, name)
   if type(value) == "table" then value = table.concat(value, ", ") end
   return value and negotiate.parse(value)
 end

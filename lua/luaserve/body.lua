@@ -29,11 +29,22 @@ local function check(self)
   if type(self) ~= "table" then core.raise("req or res expected; call the method with ':'") end
 end
 
+--- A field of the head; nil where there is none, also where the request is over.
+---@param req IncomingMessage
+---@param name string in lower case
+---@return string?
+function M.header(req, name)
+  local headers = req.headers
+  return headers and headers[name]
+end
+
+local header = M.header
+
 --- The media type of the body, in lower case; nil where the client does not say.
 ---@param req IncomingMessage
 ---@return string?
 function M.media_type(req)
-  local value = req.headers["content-type"]
+  local value = header(req, "content-type")
   local name = value and value:match("^%s*([^;%s]+)")
   return name and name:lower()
 end
@@ -47,7 +58,7 @@ local media_type = M.media_type
 ---@param req IncomingMessage
 ---@return userdata? decoder, string? coding
 function M.decoder(req)
-  local value = req.headers["content-encoding"]
+  local value = header(req, "content-encoding")
   local coding = value and value:match("^%s*(.-)%s*$"):lower()
   if not coding or coding == "" or coding == "identity" then return nil end
   local decoder = native.decoder(coding)
@@ -78,7 +89,7 @@ end
 ---@param req IncomingMessage
 ---@return number?
 function M.announced(req)
-  return tonumber(req.headers["content-length"])
+  return tonumber(header(req, "content-length"))
 end
 
 --- Decodes all of the body: what would come to more than limit is never made.
@@ -130,7 +141,7 @@ local raw = Request.raw
 --- The charset that the client names, nil where it names none. Raises 415 where it
 --- is not known.
 local function charset_of(req)
-  local value = req.headers["content-type"]
+  local value = header(req, "content-type")
   local name = value and value:find(";", 1, true) and native.param(value, "charset")
   if not name or name == "" then return nil end
   if native.charset(name) then return name end

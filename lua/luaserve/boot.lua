@@ -314,6 +314,7 @@ local function read_source(source)
   if not source.path then
     local text, why = io.read("*a")
     if not text then give_up("cannot read the script from standard input: " .. tostring(why or "it is closed"), 2) end
+    core.stdinText = text -- for workers
     return text, "=stdin"
   end
   local text, message = read(source.path)
@@ -345,7 +346,9 @@ function M.main(source)
   if path then add_script_folder(path) end
   install_globals()
   rawset(_G, "arg", { [0] = source.path, unpack(source) }) -- as the lua command has it
+  if core.worker then require("luaserve.cluster.child").start() end
   local text, name = read_source(source)
+  if core.workers then return require("luaserve.supervisor").run(core.workers) end
   local fn, message = compile(text, name, path)
   if not fn then give_up(message, 1) end
   return fn(unpack(source))
@@ -422,6 +425,11 @@ local function url_of(address, scheme)
   return scheme .. "://" .. host .. ":" .. address.port
 end
 
+local function announce(url)
+  if core.worker then return require("luaserve.cluster.child").serving(url) end
+  print("listening on " .. url)
+end
+
 --- Serves app on the addresses of --listen.
 ---@param app function|table
 ---@param addresses {host: string?, port: integer?, path: string?}[]
@@ -431,9 +439,15 @@ function M.serve(app, addresses)
   for _, address in ipairs(addresses) do
     local server = create(app)
     server:listen(address, function()
-      print("listening on " .. url_of(server:address(), addresses.tls and "https" or "http"))
+      announce(url_of(server:address(), addresses.tls and "https" or "http"))
     end)
   end
+  if core.worker then M.loaded() end
+end
+
+--- The script of a worker has run.
+function M.loaded()
+  require("luaserve.cluster.child").loaded()
 end
 
 --- Reads what came from files again, on SIGHUP.

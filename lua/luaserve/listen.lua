@@ -25,7 +25,7 @@ end
 
 local function from_options(options, level)
   local target = { port = port_of(options.port, level + 1), path = path_of(options.path),
-    host = host_of(options.host), backlog = options.backlog }
+    host = host_of(options.host), backlog = options.backlog, exclusive = options.exclusive }
   if not target.port and not target.path then
     error("listen needs a port or a path in its options", level + 1)
   end
@@ -60,6 +60,11 @@ function M.is_name(target)
   return host ~= nil and not target.path and not host:find("^%d+%.%d+%.%d+%.%d+$") and not host:find(":", 1, true)
 end
 
+--- Whether the primary of this process binds.
+function M.is_shared(target)
+  return core.worker ~= nil and not target.exclusive
+end
+
 --- An error as Node's: "listen EADDRINUSE: address already in use 127.0.0.1:80".
 local function describe(message, code, place, address, port)
   local text = message:match(": (.-), listen$") or message
@@ -68,8 +73,21 @@ local function describe(message, code, place, address, port)
   return err
 end
 
---- Binds. Waits where the host is a name, and asks then whether it is still
---- wanted; nil alone where it is not.
+--- Looks like an address, but is none.
+local function unknown(host)
+  return core.error("getaddrinfo ENOTFOUND " .. host, "ENOTFOUND", "getaddrinfo")
+end
+
+local function bind_shared(handle, target, host, wanted)
+  if target.path then host = nil end
+  local address, failure = require("luaserve.cluster.child").listen(handle, target, host, wanted)
+  if address or not failure then return address end
+  if failure.unknown then return nil, unknown(host) end
+  return nil, describe(failure.message, failure.code, failure.place, failure.ip, failure.port)
+end
+
+--- Binds. Waits where the host is a name or the primary binds, and asks then
+--- whether it is still wanted; nil alone where it is not.
 ---@param handle userdata
 ---@param target table
 ---@param wanted fun(): boolean
@@ -83,11 +101,10 @@ function M.bind(handle, target, wanted)
     if not ip then return nil, core.error(message, code, "getaddrinfo") end
     host = ip
   end
+  if M.is_shared(target) then return bind_shared(handle, target, host, wanted) end
   local address, message, code, place, ip, port = handle:listen(host, target.port, target.backlog)
   if address then return address end
-  if address == false then -- looks like an address, but is none
-    return nil, core.error("getaddrinfo ENOTFOUND " .. host, "ENOTFOUND", "getaddrinfo")
-  end
+  if address == false then return nil, unknown(host) end
   return nil, describe(message, code, place, ip, port)
 end
 

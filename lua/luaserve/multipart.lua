@@ -53,7 +53,7 @@ end
 
 local function open(req, limits)
   local decoder, coding = body.decoder(req)
-  local boundary = native.param(req.headers["content-type"], "boundary")
+  local boundary = native.param(body.header(req, "content-type"), "boundary")
   if not boundary then fail(400, "the Content-Type of the body has no boundary") end
   local parser = native.multipart(boundary, limits.maxFiles + limits.maxFields, limits.maxHeaderSize,
     limits.maxNameSize) or fail(400, "the boundary of the body is none: it has 1 to 70 characters of RFC 2046")

@@ -260,14 +260,18 @@ M.Server = M.createServer
 
 --- Tells how binding went; not where the server was closed meanwhile.
 local function started(server, target, address, err)
-  if rawget(server, "_target") ~= target then return end
+  local child = listen.is_shared(target) and require "luaserve.cluster.child"
+  local wanted = rawget(server, "_target") == target
+  if not wanted then return child and child.has_listened(server) end
   if address then
     rawset(server, "listening", true)
-    return events.tell(server, "listening")
+    events.tell(server, "listening")
+    return child and child.has_listened(server)
   end
   rawset(server, "_target", nil)
-  if server:listenerCount("error") > 0 then return server:emit("error", err) end
-  listen.give_up(err)
+  if server:listenerCount("error") == 0 then return listen.give_up(err) end
+  if child then child.has_listened(server, true) end
+  server:emit("error", err)
 end
 
 local function start(server, target)
@@ -287,7 +291,8 @@ function Server:listen(...)
   end
   if callback then self:once("listening", callback) end
   rawset(self, "_target", target)
-  if listen.is_name(target) then
+  if listen.is_shared(target) then require("luaserve.cluster.child").will_listen(self) end
+  if listen.is_name(target) or listen.is_shared(target) then
     core.defer(start, self, target)
   else
     start(self, target)
@@ -316,6 +321,7 @@ function Server:close(callback)
   end
   if rawget(self, "_closing") then return self end
   rawset(self, "_closing", true)
+  if core.worker then require("luaserve.cluster.child").closed(self, self._handle) end
   local function closed()
     rawset(self, "_closing", nil)
     events.tell(self, "close")

@@ -332,6 +332,33 @@ static int counts(lua_State *L)
     return 1;
 }
 
+/* [-0, +0, m] Sets what tells the parts of a cluster apart in the table on top:
+ * worker (its number), workers (how many to start, or "auto"), drainTimeout
+ * (seconds) and options, as they were given on the command line. */
+static void set_cluster(lua_State *L)
+{
+    int i;
+
+    if (script_state.worker > 0) {
+        lua_pushinteger(L, script_state.worker);
+        lua_setfield(L, -2, "worker");
+    } else if (script_state.workers > 0) {
+        if (script_state.workers == SCRIPT_WORKERS_AUTO)
+            lua_pushliteral(L, "auto");
+        else
+            lua_pushinteger(L, (lua_Integer)script_state.workers);
+        lua_setfield(L, -2, "workers");
+    }
+    lua_pushnumber(L, script_state.drain_timeout);
+    lua_setfield(L, -2, "drainTimeout");
+    lua_createtable(L, script_state.nargs, 0);
+    for (i = 0; i < script_state.nargs; i++) {
+        lua_pushstring(L, script_state.args[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "options");
+}
+
 int l_core_open(lua_State *L)
 {
     static const luaL_Reg waiters[] = {
@@ -362,6 +389,7 @@ int l_core_open(lua_State *L)
     luaL_newlib(L, functions);
     lua_pushliteral(L, VERSION);
     lua_setfield(L, -2, "version");
+    set_cluster(L);
     lua_getfield(L, LUA_REGISTRYINDEX, "luaserve.suspension");
     lua_setfield(L, -2, "suspension");
     lua_pushvalue(L, -1);

@@ -8,6 +8,8 @@
 #include "net/work.h"
 #include "proc/tempdir.h"
 #include "script/call.h"
+#include "script/l_address.h"
+#include "script/l_bound.h"
 #include "script/l_exchange.h"
 #include "script/l_limits.h"
 #include "script/l_tls.h"
@@ -105,59 +107,6 @@ static struct server *server_of(lua_State *L, struct l_server *s, int i)
     return s->server;
 }
 
-/* [-0, +1, m] An address as Node gives it. */
-static void push_address(lua_State *L, const struct addr *addr)
-{
-    char text[ADDR_TEXT_SIZE];
-
-    if (addr_is_unix(addr)) {
-        lua_pushstring(L, addr_format(addr, text) + sizeof "unix:" - 1);
-        return;
-    }
-    lua_createtable(L, 0, 3);
-    lua_pushstring(L, addr->sa.ss_family == AF_INET ? "IPv4" : "IPv6");
-    lua_setfield(L, -2, "family");
-    lua_pushstring(L, addr_ip(addr, text));
-    lua_setfield(L, -2, "address");
-    lua_pushinteger(L, addr_port(addr));
-    lua_setfield(L, -2, "port");
-}
-
-/* [-0, +1, v] Reads the address to listen on: listen(path) or listen(ip, port).
- * Returns 0, or -1 where ip is a name. */
-static int read_address(lua_State *L, struct addr *addr)
-{
-    int port = (int)luaL_optinteger(L, 3, -1);
-
-    if (port < 0) {
-        if (addr_from_path(luaL_checkstring(L, 2), addr) < 0)
-            luaL_error(L, "the path of a Unix socket has 1 to 107 bytes");
-        return 0;
-    }
-    if (!lua_isnoneornil(L, 2))
-        return addr_from_ip(luaL_checkstring(L, 2), (uint16_t)port, addr);
-    *addr = addr_any((uint16_t)port);
-    return 0;
-}
-
-/* [-0, +3, m] Where it was, for a message as Node's ("listen EADDRINUSE: ...
- * :::80"), then the address and the port, nil for a path. */
-static void push_place(lua_State *L, const struct addr *addr)
-{
-    char text[ADDR_TEXT_SIZE];
-
-    if (addr_is_unix(addr)) {
-        lua_pushstring(L, addr_format(addr, text) + sizeof "unix:" - 1);
-        lua_pushvalue(L, -1);
-        lua_pushnil(L);
-        return;
-    }
-    addr_ip(addr, text);
-    lua_pushfstring(L, "%s:%d", text, (int)addr_port(addr));
-    lua_pushstring(L, text);
-    lua_pushinteger(L, addr_port(addr));
-}
-
 /* ---- listening */
 
 static void run_sweep(struct job *job)
@@ -194,7 +143,7 @@ static int listen_on(lua_State *L)
     struct listener *l;
     const char *call;
 
-    if (read_address(L, &addr) < 0) {
+    if (l_address_read(L, 2, &addr) < 0) {
         lua_pushboolean(L, 0);
         return 1;
     }
@@ -205,15 +154,61 @@ static int listen_on(lua_State *L)
     }
     if (l != NULL) {
         sweep_once();
-        push_address(L, &l->addr);
+        l_address_push(L, &l->addr);
         return 1;
     }
     lua_settop(L, 1);
     wait_return_errno(L, errno, "listen", NULL);
-    push_place(L, &addr);
+    l_address_push_place(L, &addr);
     if (list_empty(&s->server->listeners) && s->server->count == 0)
         release(L, s);
     return 6;
+}
+
+/* [-0, +1, m] handle:adopt(bound, tag) -> address: accepts from a socket that
+ * another process has bound, too; nil where the server is closing. */
+static int adopt(lua_State *L)
+{
+    struct l_server *s = l_server_check(L, 1);
+    int tag = (int)luaL_checkinteger(L, 3);
+    struct listener *l = NULL;
+
+    l_bound_fd(L, 2);
+    if (!server_of(L, s, 1)->closing)
+        l = server_adopt(s->server, l_bound_fd(L, 2));
+    if (l == NULL)
+        return 0;
+    l_bound_take(L, 2);
+    l->tag = tag;
+    sweep_once();
+    l_address_push(L, &l->addr);
+    return 1;
+}
+
+/* [-0, +0, v] handle:release(tag): accepts no more from what was adopted so. */
+static int release_adopted(lua_State *L)
+{
+    struct l_server *s = l_server_check(L, 1);
+    int tag = (int)luaL_checkinteger(L, 2);
+
+    if (s->server != NULL)
+        server_release(s->server, tag);
+    return 0;
+}
+
+/* [-0, +1, v] handle:inject(bound) -> whether the connection is served */
+static int inject(lua_State *L)
+{
+    struct l_server *s = l_server_check(L, 1);
+    int fd;
+
+    l_bound_fd(L, 2);
+    server_of(L, s, 1);
+    fd = s->server->closing ? -1 : l_bound_take(L, 2);
+    if (fd >= 0)
+        server_inject(s->server, fd);
+    lua_pushboolean(L, fd >= 0);
+    return 1;
 }
 
 /* [-0, +1, m] handle:close(fn): fn is called when it has closed; false where it
@@ -247,7 +242,7 @@ static int address(lua_State *L)
     for (at = s->server->listeners.next; at != &s->server->listeners;
          at = at->next)
         if (--i == 0)
-            push_address(L, &LIST_ITEM(at, struct listener, link)->addr);
+            l_address_push(L, &LIST_ITEM(at, struct listener, link)->addr);
     return 1;
 }
 
@@ -317,6 +312,9 @@ static int collect_server(lua_State *L)
 int l_server_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"listen", listen_on},
+                                       {"adopt", adopt},
+                                       {"release", release_adopted},
+                                       {"inject", inject},
                                        {"close", close_server},
                                        {"address", address},
                                        {"limit", limit},

@@ -20,6 +20,7 @@ extern const size_t modules_embedded_count;
 
 /* [-0, +1, m] The module tables of the C side; see their files. */
 int l_body_open(lua_State *L);
+int l_cluster_open(lua_State *L);
 int l_compress_open(lua_State *L);
 int l_core_open(lua_State *L);
 int l_crypto_open(lua_State *L);
@@ -32,7 +33,6 @@ int l_request_open(lua_State *L);
 int l_response_open(lua_State *L);
 int l_server_open(lua_State *L);
 int l_socket_open(lua_State *L);
-int l_static_open(lua_State *L);
 int l_template_open(lua_State *L);
 int l_timer_open(lua_State *L);
 int l_tls_open(lua_State *L);

@@ -93,7 +93,7 @@ void script_check_memory(void)
               "finishing the requests at work, then ending",
               (unsigned long long)(s->heap.used >> 20),
               (unsigned long long)(s->max_memory >> 20));
-    s->drain(1);
+    s->drain(1, false);
 }
 
 /* ---- opening */
@@ -329,26 +329,37 @@ void script_serve(lua_State *L, int i, lua_CFunction push)
     call_start(call, 2);
 }
 
-static int push_reload(lua_State *L)
+/* [-0, +1, m] The function of boot that is called so. */
+static int push_function(lua_State *L)
 {
     slot_push(L, boot_slot);
-    lua_getfield(L, -1, "reload");
+    lua_getfield(L, -1, lua_touserdata(L, 1));
     return 1;
 }
 
-void script_reload(void)
+static void call_boot(const char *name)
 {
     lua_State *L = script_state.L;
     struct call *call;
     int n;
 
-    if (call_protected(push_reload, NULL, &n) != LUA_OK ||
+    if (call_protected(push_function, (void *)(size_t)name, &n) != LUA_OK ||
         (call = call_new(NULL)) == NULL) {
         lua_pop(L, n);
         return;
     }
     lua_xmove(L, call->co, 1);
     call_start(call, 0);
+}
+
+void script_reload(void)
+{
+    call_boot("reload");
+}
+
+void script_loaded(void)
+{
+    call_boot("loaded");
 }
 
 static int check(lua_State *L)

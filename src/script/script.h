@@ -13,6 +13,8 @@
 #include "script/compat.h"
 #include "script/heap.h"
 
+#define SCRIPT_WORKERS_AUTO UINT64_MAX /* as many as there are CPUs */
+
 struct call;
 
 struct script {
@@ -26,10 +28,17 @@ struct script {
     struct call *current; /* the call whose coroutine runs, or NULL */
     lua_State *running;   /* the thread that runs, or NULL */
     int exit_code;
-    bool draining;           /* stopping: requests at work are finished */
-    bool closing;            /* only finalizers run any more */
-    void (*drain)(int code); /* the worker's: begins to stop */
-    const char *binary;      /* path of this program, for messages */
+    bool draining; /* stopping: requests at work are finished */
+    bool closing;  /* only finalizers run any more */
+    /* worker.c's: begins to stop. gently: others take over, so that connections
+     * that are idle stay until their clients have asked once more. */
+    void (*drain)(int code, bool gently);
+    const char *binary; /* path of this program, for messages and workers */
+    int worker;         /* its number in a cluster; 0: it is none */
+    char **args;        /* options of the command line, as they were given */
+    int nargs;
+    uint64_t workers;     /* --workers; 0: none */
+    double drain_timeout; /* seconds; 0: none */
 };
 
 extern struct script script_state;
@@ -70,6 +79,9 @@ void script_serve(lua_State *L, int i, lua_CFunction push);
 
 /* Has what came from files read again: certificates. */
 void script_reload(void);
+
+/* Tells a worker's Lua that its script has run, where nothing is served. */
+void script_loaded(void);
 
 /* Compiles the script and all that it requires by a literal name, and prints
  * what is wrong. Returns the exit code, 0 or 1. */
