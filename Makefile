@@ -27,8 +27,11 @@ DEV := $(or $(DEV_$(LUA)),$(error luaserve: LUA must be lua5.4 or luajit))
 # Libraries that pkg-config knows, each with Debian's package.
 LIBRARIES = openssl=libssl-dev libnghttp2=libnghttp2-dev zlib=zlib1g-dev \
 	libbrotlienc=libbrotli-dev libbrotlidec=libbrotli-dev libzstd=libzstd-dev
+# Those of the loadable modules, src/bind/NAME.c: NAME=LIBRARY=PACKAGE. A module
+# is built where its library is there.
+BINDINGS = sqlite=sqlite3=libsqlite3-dev
 DEPS = $(filter gcc clang,$(CC)) libc6-dev make pkg-config libev-dev $(DEV) \
-	$(foreach library,$(LIBRARIES),$(lastword $(subst =, ,$(library))))
+	$(foreach library,$(LIBRARIES) $(BINDINGS),$(lastword $(subst =, ,$(library))))
 DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-sec lua-cjson curl \
 	openssl brotli zstd chromium chromium-driver
 DEPS_LINT = lua-check clang-format clang-tidy
@@ -48,7 +51,7 @@ MAKEFLAGS += --no-print-directory
 .SUFFIXES:
 
 ## make              build build/luaserve
-all: $(BIN)
+all: $(BIN) bindings
 	@ln -sfn $(BIN:build/%=%) build/luaserve
 
 # ---- Sources ----
@@ -183,7 +186,22 @@ $(BUILD)/spec/%: spec/%.c $(BUILD)/luaserve.a
 	@mkdir -p $(@D)
 	@$(COMPILE) $(WARN) -MF $@.d -o $@ $< $(BUILD)/luaserve.a $(LINK_FLAGS) \
 		$(LUA_LIBS) $(LIBS)
-programs: $(BIN) $(TEST_PROGRAMS)
+programs: $(BIN) bindings $(TEST_PROGRAMS)
+
+# Loadable modules: they know script/plugin.h and their library alone, and find
+# Lua's functions in the program that loads them.
+binding_library = $(word 2,$(subst =, ,$(filter $(1)=%,$(BINDINGS))))
+BOUND = $(foreach binding,$(BINDINGS),$(if $(shell pkg-config --exists \
+	$(word 2,$(subst =, ,$(binding))) 2>/dev/null && echo yes),$(firstword $(subst =, ,$(binding)))))
+bindings: $(BOUND:%=$(BUILD)/bind/%.so)
+.SECONDEXPANSION:
+$(BUILD)/bind/%.so: $$(wildcard src/bind/$$*.c src/bind/$$*_*.c src/bind/$$*_*.h) \
+		src/script/plugin.h $(BUILD)/compile.stamp
+	@echo "  CC    src/bind/$*.c"
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 -pthread -fvisibility=hidden $(DEFINES) $(SANITIZE) $(CFLAGS) $(WARN) \
+		-fPIC -shared $$(pkg-config --cflags $(call binding_library,$*)) -o $@ \
+		$(filter %.c,$^) $(LDFLAGS) $$(pkg-config --libs $(call binding_library,$*))
 
 -include $(OBJ:.o=.d) $(BUILD)/embed.d $(TEST_PROGRAMS:=.d) \
 	$(wildcard $(BUILD)/spec/fuzz/*.d)
@@ -265,12 +283,14 @@ SHARE = $(DESTDIR)$(PREFIX)/share/doc/luaserve
 PAPERS = $(wildcard README.md CHANGELOG.md LICENSE) $(shell find docs examples -type f)
 
 ## make install      to PREFIX (/usr/local) below DESTDIR; make uninstall
-install: $(BIN)
+install: $(BIN) bindings
 	@install -D $(BIN) $(DESTDIR)$(PREFIX)/bin/luaserve
+	@for name in $(BOUND); do install -Dm644 $(BUILD)/bind/$$name.so \
+		$(DESTDIR)$(PREFIX)/lib/luaserve/$$name.so || exit; done
 	@for file in $(PAPERS); do install -Dm644 $$file $(SHARE)/$$file || exit; done
 uninstall:
 	@rm -f $(DESTDIR)$(PREFIX)/bin/luaserve
-	@rm -rf $(SHARE)
+	@rm -rf $(DESTDIR)$(PREFIX)/lib/luaserve $(SHARE)
 
 ## make clean        remove what was built; distclean: the downloads as well
 clean:
@@ -282,5 +302,5 @@ distclean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all programs run test bench soak fuzz lint format deps deps-test deps-lint \
+.PHONY: all programs bindings run test bench soak fuzz lint format deps deps-test deps-lint \
 	deps-bench deps-fuzz install uninstall clean distclean help FORCE

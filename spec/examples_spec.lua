@@ -260,6 +260,39 @@ example("login", function()
   end)
 end)
 
+example("static", function()
+  local server
+
+  setup(function()
+    server = serve("static")
+  end)
+
+  it("serves pages, folders and assets, each with its own time to be kept", function()
+    local page = helper.get(server, "/")
+    assert.equal(helper.read_file("examples/site/index.html"), page.body)
+    assert.same({ "public, max-age=0", "nosniff" },
+      { page.headers["cache-control"], page.headers["x-content-type-options"] })
+    assert.equal(304, helper.get(server, "/", { ["If-None-Match"] = page.headers.etag }).status)
+    local style = helper.get(server, "/assets/style-1.css")
+    assert.same({ "text/css; charset=utf-8", "public, max-age=31536000, immutable" },
+      { style.headers["content-type"], style.headers["cache-control"] })
+    assert.equal("/about/", helper.get(server, "/about").headers.location)
+    assert.matches("<h1>About</h1>", helper.get(server, "/about/").body)
+    assert.matches('href="%./a%.txt"', helper.get(server, "/letters/").body)
+  end)
+
+  it("has a file to be saved, and a page for what is not there", function()
+    local guide = helper.get(server, "/guide.txt")
+    assert.equal('attachment; filename="guide.txt"', guide.headers["content-disposition"])
+    assert.equal(helper.read_file("examples/site/assets/notes.txt"), guide.body)
+    for _, path in ipairs({ "/nothing", "/assets/nothing", "/assets/../../static.lua", "/about%2findex.html" }) do
+      local response = helper.get(server, path)
+      assert.same({ 404, "nosniff" }, { response.status, response.headers["x-content-type-options"] })
+      assert.matches("<h1>Not here</h1>", response.body)
+    end
+  end)
+end)
+
 describe("every example", function()
   for file in lfs.dir("examples") do
     local name = file:match("^(.+)%.lua$")

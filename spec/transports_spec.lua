@@ -13,6 +13,7 @@ local TRANSPORTS = { "https", "h2c", "h2" }
 local WRAPPED = "must be numbers, as the caller's line" -- the caller is the specs' own wrapper
 local CODERS = "frees its coders" -- the same, only slower
 local DUPLEX = "answers while the body is still coming in" -- speaks HTTP/1.1 by hand
+local ABSOLUTE = "an absolute form" -- which HTTP/2 does not have
 
 local SPECS = {
   { "spec/examples_spec.lua", https = { "sends back a body of any kind", DUPLEX } }, -- LuaSec cannot do both at once
@@ -24,6 +25,10 @@ local SPECS = {
   -- HTTP/2 has no reason phrases
   { "spec/lua/errors_spec.lua", h2c = { "drops what was set" }, h2 = { "drops what was set" } },
   { "spec/lua/events_spec.lua" },
+  { "spec/lua/send_file_spec.lua" },
+  { "spec/lua/static_load_spec.lua" },
+  { "spec/lua/static_paths_spec.lua", h2c = { ABSOLUTE }, h2 = { ABSOLUTE } },
+  { "spec/lua/static_spec.lua", h2c = { ABSOLUTE }, h2 = { ABSOLUTE } },
   { "spec/lua/template_spec.lua" },
   { "spec/lua/timers_spec.lua" },
   { "spec/lua/waiting_spec.lua" },

@@ -295,6 +295,17 @@ static int settle_process(void)
     return 0;
 }
 
+/* What the command line asks for and this process cannot do, told before the
+ * script has had an effect. */
+static int check_privileges(void)
+{
+    char error[OPTIONS_ERROR_SIZE];
+
+    if (privilege_check(options->user, options->group, error, sizeof error) < 0)
+        return fail(error);
+    return 0;
+}
+
 /* After the script has begun: what needs root has been bound. A primary remains
  * what it is, since it binds for its workers, who do this themselves. */
 static int drop_privileges(void)
@@ -341,6 +352,8 @@ int worker_run(const struct options *o, const char *binary)
         .path = o->script, .text = o->code, .argv = o->argv, .argc = o->argc};
 
     options = o;
+    if (!o->check && check_privileges() < 0)
+        return 2;
     loop = loop_new();
     if (loop == NULL || open_logs() < 0)
         return 1;

@@ -254,10 +254,11 @@ local function require_module(name)
     end
   end
   if package.loaded[name] ~= nil then return package.loaded[name] end
+  if next(loading) == nil then core.forgetTrace() end
   loading[name] = { by = core.running() }
   local found, loader, extra = pcall(find_loader, name)
   if not found then return finish(name, false, loader) end
-  local ok, value = pcall(loader, name, extra)
+  local ok, value = xpcall(loader, core.keepTrace, name, extra)
   return finish(name, ok, value, extra)
 end
 
@@ -356,23 +357,6 @@ end
 
 -- ---- --check
 
-local function without_comments(text)
-  text = text:gsub("(%-%-%[(=*)%[.-%]%2%])", function(comment) return (comment:gsub("[^\n]", "")) end)
-  return (text:gsub("%-%-[^\n]*", ""))
-end
-
---- The modules that a text requires by a literal name, as {name, line}.
-local function requires_of(text)
-  local found, line, last = {}, 1, 1
-  text = without_comments(text)
-  for at, name in text:gmatch("%f[%w_]()require%s*%(?%s*[\"']([%w_./-]+)[\"']") do
-    local _, newlines = text:sub(last, at - 1):gsub("\n", "")
-    line, last = line + newlines, at
-    found[#found + 1] = { name = name, line = line }
-  end
-  return found
-end
-
 local function complain(message)
   io.stderr:write("luaserve: ", message, "\n")
   return false
@@ -397,7 +381,7 @@ function check_text(text, name, seen)
   local fn, message = compile(text, name)
   if not fn then return complain(message) end
   local good = true
-  for _, module in ipairs(requires_of(text)) do
+  for _, module in ipairs(require("luaserve.requires").list(text)) do
     good = check_module(module.name, name:sub(2) .. ":" .. module.line, seen) and good
   end
   return good

@@ -55,6 +55,8 @@ local function run_hooks(res)
   for _, hook in ipairs(hooks) do hook(res) end
 end
 
+M.run_hooks = run_hooks
+
 local wrappers = {}
 for _, name in ipairs(committing) do
   wrappers[name] = function(res, ...)
@@ -147,8 +149,8 @@ end
 
 -- ---- what is loaded when it is first used: lua/luaserve/reply.lua
 
-for _, name in ipairs { "status", "send", "json", "html", "text", "redirect", "cookie", "clearCookie",
-  "attachment", "type", "vary" } do
+for _, name in ipairs { "status", "send", "json", "html", "text", "redirect", "cookie", "clearCookie", "sendFile",
+  "download", "attachment", "type", "vary" } do
   Response[name] = function(self, ...)
     if type(self) ~= "table" then error("req or res expected; call the method with ':'", 2) end
     return require("luaserve.reply")[name](self, ...)

@@ -238,4 +238,33 @@ function M.attachment(self, name)
   return self
 end
 
+--- Answers with a file: conditions, ranges and the rest as luaserve.static.
+--- Raises 404 where there is none, and 403 where it may not be read. With a root,
+--- no path leads out of it, wherever it comes from.
+---@param self ServerResponse
+---@param path string counted from the script's folder, or from the root
+---@param options {root: string?, maxAge: number?, immutable: boolean?, cacheControl: string|false?, etag: boolean?, lastModified: boolean?, acceptRanges: boolean?, dotfiles: string?, precompressed: boolean?, headers: table?}?
+---@return self
+function M.sendFile(self, path, options)
+  return (require("luaserve.static").send_file(self, path, options, 2))
+end
+
+--- The same, to be saved by the browser under a name: that of the file, or name.
+---@param self ServerResponse
+---@param path string
+---@param name string?
+---@param options table? as of res:sendFile
+---@return self
+function M.download(self, path, name, options)
+  if type(name) == "table" then name, options = nil, name end
+  if name ~= nil and type(name) ~= "string" then error("the name of a download is a string", 2) end
+  if type(path) ~= "string" then error("res:download needs the path of a file, not " .. type(path), 2) end
+  local had = self:getHeader("Content-Disposition")
+  self:setHeader("Content-Disposition", require("luaserve.disposition").format("attachment", name or path))
+  local ok, err = pcall(require("luaserve.static").send_file, self, path, options, 2)
+  if ok then return self end
+  if not had and not self.headersSent then self:removeHeader("Content-Disposition") end
+  error(err, 0)
+end
+
 return M

@@ -68,12 +68,29 @@ local function is_status(value)
   return type(value) == "number" and value >= 200 and value <= 999 and value % 1 == 0
 end
 
---- A handler has returned: a string, a plain table, or a status and either of
---- them is its answer; anything else is none.
+local BODYLESS = { [204] = true, [205] = true, [304] = true }
+
+--- A status was returned alone, by a handler that has left nothing behind that could still answer: one
+--- that has no body is the answer. Any other is a body forgotten, which is told at once and not at the
+--- handler timeout.
+local function settle_status(res, status)
+  if BODYLESS[status] then
+    res.statusCode = status
+    return res:finish()
+  end
+  local req = native.req(res)
+  core.log("warn", ("%s %s: the handler returned %d alone, which is no answer yet: return %d, \"text\" or a table, "
+    .. "or call res:finish"):format(req.method, req.url, status, status))
+end
+
+--- A handler has returned: a string, a plain table, a status and either of
+--- them, or a status that has no body, is its answer; anything else is none.
 local function settle(res, first, second)
   if first == nil or res.headersSent or res.writableEnded then return end
   if is_answer(first) then return send(res, nil, first) end
-  if is_status(first) and is_answer(second) then return send(res, first, second) end
+  if not is_status(first) then return end
+  if is_answer(second) then return send(res, first, second) end
+  if second == nil and core.alone() then return settle_status(res, first) end
 end
 
 -- ---- who gets what

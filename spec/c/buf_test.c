@@ -127,6 +127,39 @@ static void clear_releases_what_was_retired(void)
     CHECK_INT(released, 1);
 }
 
+static void ranges_of_files_wait_their_turn(void)
+{
+    struct buf buf;
+    struct buf_range range;
+
+    released = 0;
+    buf_init(&buf);
+    CHECK(!buf_front_range(&buf, &range));
+    buf_append(&buf, "head", 4);
+    buf_append_range(&buf, (struct buf_range){7, 1000, 50}, release, NULL);
+    buf_append(&buf, "tail", 4);
+    CHECK_INT(buf.size, 58);
+    CHECK(!buf_front_range(&buf, &range));
+    CHECK_STR(text_of(&buf), "head");
+    buf_consume(&buf, 4);
+    CHECK_STR(text_of(&buf), "");
+    CHECK(buf_front_range(&buf, &range));
+    CHECK_INT(range.fd, 7);
+    CHECK_INT(range.offset, 1000);
+    CHECK_INT(range.n, 50);
+    buf_consume(&buf, 20);
+    CHECK(buf_front_range(&buf, &range));
+    CHECK_INT(range.offset, 1020);
+    CHECK_INT(range.n, 30);
+    CHECK_INT(released, 0);
+    buf_consume(&buf, 30);
+    CHECK_INT(released, 1);
+    CHECK_STR(text_of(&buf), "tail");
+    buf_append_range(&buf, (struct buf_range){7, 0, 1}, release, NULL);
+    buf_clear(&buf);
+    CHECK_INT(released, 2);
+}
+
 int main(void)
 {
     RUN(move_copies_what_was_copied);
@@ -134,5 +167,6 @@ int main(void)
     RUN(retire_releases_behind_what_was_moved);
     RUN(retire_to_an_empty_queue_releases_at_once);
     RUN(clear_releases_what_was_retired);
+    RUN(ranges_of_files_wait_their_turn);
     return test_finish();
 }

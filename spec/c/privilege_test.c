@@ -119,6 +119,37 @@ static bool is_refused_without_root(void)
            complains("--group root: this needs root");
 }
 
+static int check(const char *user, const char *group)
+{
+    error[0] = '\0';
+    return privilege_check(user, group, error, sizeof error);
+}
+
+static void checks_names_ahead(void)
+{
+    CHECK_INT(check(NULL, NULL), 0);
+    CHECK_INT(check("no-such-user", NULL), -1);
+    CHECK(complains("--user: there is no user no-such-user"));
+    CHECK_INT(check("root", "no-such-group"), -1);
+    CHECK(complains("--group: there is no group no-such-group"));
+}
+
+static bool is_told_ahead_without_root(void)
+{
+    return check("nobody", "daemon") == 0 && geteuid() == 0 &&
+           drop("nobody", NULL) == 0 && check("nobody", NULL) == 0 &&
+           check("root", NULL) == -1 &&
+           complains("--user root: this needs root") &&
+           check(NULL, "daemon") == -1 &&
+           complains("--group daemon: this needs root");
+}
+
+static void checks_rights_ahead(void)
+{
+    if (geteuid() == 0)
+        CHECK(in_child(is_told_ahead_without_root));
+}
+
 static void needs_root_but_for_who_one_is(void)
 {
     if (geteuid() != 0)
@@ -159,6 +190,8 @@ int main(void)
     RUN(names_who_is_unknown);
     RUN(becomes_another_user_for_good);
     RUN(changes_the_group);
+    RUN(checks_names_ahead);
+    RUN(checks_rights_ahead);
     RUN(needs_root_but_for_who_one_is);
     RUN(takes_root_at_its_word);
     RUN(refuses_where_root_can_be_regained);

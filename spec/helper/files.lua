@@ -74,7 +74,8 @@ function M.read_file(path)
 end
 
 --- The paths of all files below `folder` whose name matches `pattern`, sorted;
---- names that begin with a dot are left out. None where there is no folder.
+--- names that begin with a dot are left out, and links to folders are not followed.
+--- None where there is no folder.
 ---@param folder string
 ---@param pattern string Lua pattern for the file's name
 ---@return string[]
@@ -86,7 +87,7 @@ function M.find(folder, pattern)
   for name in lfs.dir(folder) do
     local path = folder .. "/" .. name
     if name:sub(1, 1) == "." then -- hidden, or the folder itself
-    elseif lfs.attributes(path, "mode") == "directory" then
+    elseif lfs.symlinkattributes(path, "mode") == "directory" then
       for _, below in ipairs(M.find(path, pattern)) do
         table.insert(found, below)
       end

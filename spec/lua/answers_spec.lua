@@ -55,6 +55,11 @@ describe("a handler may return", function()
     assert.equal("none", response.framing)
   end)
 
+  it("a status alone, where it has no body", function()
+    for _, status in ipairs({ 204, 205, 304 }) do assert.equal(status, ask("return " .. status).status) end
+    answers([[setTimeout(function() res:finish("later") end, 1) return 204]], 200, nil, "later")
+  end)
+
   it("its answer after waiting, from within pcall, and as a tail call", function()
     answers([[sleep(1) return "waited"]], 200, TEXT, "waited")
     answers([[return select(2, pcall(function() sleep(1) return "from pcall" end))]], 200, TEXT, "from pcall")
@@ -154,6 +159,11 @@ describe("a handler that neither answers nor waits", function()
     assert.is_true(helper.now() - began < helper.seconds(2))
     lab.wait_for_log(server, "GET /: the handler returned without an answer, and nothing it started is left "
       .. "to give one %(%-%-handler%-timeout%): 503")
+  end)
+
+  it("is told at once where it returned a status that wants a body", function()
+    assert.equal(503, ask([[return 201]]).status)
+    lab.wait_for_log(server, "GET /: the handler returned 201 alone, which is no answer yet: return 201, \"text\"")
   end)
 
   it("is told from one that is too slow, whose line says that", function()

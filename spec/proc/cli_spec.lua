@@ -155,6 +155,23 @@ describe("--check", function()
     assert.equal(1, ran.code)
   end)
 
+  it("looks at literal names alone, as Lua reads them", function()
+    local ran = check([==[
+      local part = "x"
+      local ok = pcall(function() return require("a" .. part), require(part), require("esc\z
+        aped") end)
+      print("-- require('in.a.string')", [[ require "in.long.brackets" ]], 'it\'s require("quoted")')
+      --[=[ require "in.a.comment" ]] ]=]
+      local t = { require = print }
+      t.require("a.field")
+      t:require "a.method"
+      local url = "http://x--y" local b = require "b" .. ""
+    ]==])
+    assert.matches("^luaserve: %S+app%.lua:9: module 'b' not found\n$", ran.err)
+    assert.equal(1, ran.code)
+    assert.equal("", check("return require('http', 1), require[[json]], require --[[so]] ( --x\n 'fs' )").err)
+  end)
+
   it("says which file it cannot read", function()
     assert_line(2, "cannot run missing.lua: No such file or directory: check the path", run_with("-c", "missing.lua"))
   end)

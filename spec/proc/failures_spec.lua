@@ -36,6 +36,26 @@ describe("a script that does not load", function()
     assert.matches("stack traceback:\n.*app%.lua:2: in ", ran.err)
   end)
 
+  it("is a traceback with the frames of the module that failed", function()
+    local files = {
+      ["outer.lua"] = "local function into() require('inner') end\ninto()",
+      ["inner.lua"] = "local function deep()\n  error(FAILS)\nend\nlocal function down() deep() return 1 end\ndown()",
+    }
+    for value, text in pairs({ ["'boom'"] = "inner%.lua:2: boom", ["{ message = 'boom' }"] = "boom" }) do
+      local ran = helper.run("FAILS = " .. value .. "\npcall(require, 'inner')\nrequire('outer')", { files = files })
+      assert.equal(1, ran.code)
+      assert.matches("^luaserve: [^\n]*" .. text .. "\nstack traceback:\n.*inner%.lua:2: in .*inner%.lua:4: in "
+        .. ".*inner%.lua:5: in .*outer%.lua:1: in .*outer%.lua:2: in .*app%.lua:3: in ", ran.err)
+    end
+  end)
+
+  it("is a traceback of its own where a module's failure was caught before", function()
+    local ran = helper.run("pcall(require, 'bad')\nlocal function own() error('boom', 0) end\nown()", {
+      files = { ["bad.lua"] = "error('boom of the module', 0)" } })
+    assert.matches("^luaserve: boom\n.*app%.lua:2: in ", ran.err)
+    assert.not_matches("bad%.lua", ran.err)
+  end)
+
   it("may raise anything", function()
     for value, text in pairs({ ["nil"] = "nil", ["{}"] = "table", ["{ message = 'from a field' }"] = "from a field",
       ["setmetatable({}, { __tostring = function() return 'from tostring' end })"] = "from tostring",

@@ -178,9 +178,11 @@ describe("--user and --group", function()
     assert.equal(id("-g", "daemon"), identity.gid)
   end)
 
-  it("end the process with a line where nobody has that name", function()
-    local ran = helper.run(SHOW, { listen = true, args = { "--user", "no-such-user" } })
-    assert.equal(1, ran.code)
-    assert.matches("luaserve: %-%-user: there is no user no%-such%-user here; [^\n]+\n$", ran.err)
+  it("refuse a name that nobody has before the script runs", function()
+    for option, kind in pairs({ user = "user", group = "group" }) do
+      local ran = helper.run("print('ran')", { args = { "--" .. option, "no-such-name" } })
+      assert.same({ 2, "" }, { ran.code, ran.out })
+      assert.matches("^luaserve: %-%-" .. option .. ": there is no " .. kind .. " no%-such%-name here; [^\n]+\n$", ran.err)
+    end
   end)
 end)

@@ -10,8 +10,10 @@
 
 struct buf_segment {
     struct buf_segment *next;
-    const char *p; /* what is still to be sent */
+    const char *p; /* what is still to be sent; NULL: it is in a file */
     size_t n;
+    int64_t offset; /* in that file */
+    int fd;
     char *end;   /* end of the room behind p + n; NULL: not ours to fill */
     size_t size; /* of the whole chunk */
     void (*release)(void *arg);
@@ -125,6 +127,34 @@ void buf_append_ref(struct buf *buf, const char *p, size_t n,
     buf->size += n;
 }
 
+void buf_append_range(struct buf *buf, struct buf_range range,
+                      void (*release)(void *arg), void *arg)
+{
+    buf_append_ref(buf, NULL, range.n, release, arg);
+    buf->tail->fd = range.fd;
+    buf->tail->offset = range.offset;
+}
+
+/* The first segment that has bytes, or NULL. */
+static const struct buf_segment *front(const struct buf *buf)
+{
+    const struct buf_segment *s = buf->head;
+
+    while (s != NULL && s->n == 0)
+        s = s->next;
+    return s;
+}
+
+bool buf_front_range(const struct buf *buf, struct buf_range *range)
+{
+    const struct buf_segment *s = front(buf);
+
+    if (s == NULL || s->p != NULL)
+        return false;
+    *range = (struct buf_range){s->fd, s->offset, s->n};
+    return true;
+}
+
 /* Takes the first segment out of buf. */
 static struct buf_segment *shift(struct buf *buf)
 {
@@ -182,6 +212,8 @@ int buf_iov(const struct buf *buf, struct iovec *iov, int max)
     for (s = buf->head; s != NULL && count < max; s = s->next) {
         if (s->n == 0)
             continue;
+        if (s->p == NULL)
+            break;
         iov[count].iov_base = (void *)(size_t)s->p;
         iov[count++].iov_len = s->n;
     }
@@ -202,6 +234,9 @@ void buf_consume(struct buf *buf, size_t n)
         buf->tail = NULL;
         return;
     }
-    s->p += n;
+    if (s->p != NULL)
+        s->p += n;
+    else
+        s->offset += (int64_t)n;
     s->n -= n;
 }

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "http/compress.h"
+#include "http/sending.h"
 #include "http/server.h"
 #include "http/status.h"
 
@@ -33,6 +34,7 @@ void exchange_free(struct exchange *x)
     alive--;
     list_remove(&x->link);
     compress_drop(x);
+    sending_drop(x);
     pool_clear(&x->pool);
     if (kept_count < KEPT_MAX)
         kept[kept_count++] = x;
@@ -175,6 +177,31 @@ enum sent exchange_write(struct exchange *x, struct piece piece)
     int64_t length = code(x, &piece, -1, CODER_FLUSH);
 
     return write_piece(x, &piece, length);
+}
+
+bool exchange_takes_files(const struct exchange *x)
+{
+    return x->codec != NULL && x->codec->takes_files != NULL &&
+           !compress_codes(x) && x->codec->takes_files(x);
+}
+
+enum sent exchange_write_file(struct exchange *x, int fd, int64_t offset,
+                              size_t n, void (*release)(void *arg), void *arg)
+{
+    enum sent sent = x->ended_out       ? SENT_ENDED
+                     : x->codec == NULL ? SENT_CLOSED
+                                        : SENT_OK;
+
+    if (sent == SENT_OK && !x->bodyless && x->declared >= 0 &&
+        x->sent + n > (uint64_t)x->declared)
+        sent = SENT_EXCESS;
+    if (sent != SENT_OK || x->bodyless || n == 0) {
+        release(arg);
+        return sent;
+    }
+    x->sent += n;
+    x->codec->send_file(x, fd, offset, n, release, arg);
+    return x->codec->queued(x) > EXCHANGE_HIGH_WATER ? SENT_FULL : SENT_OK;
 }
 
 enum sent exchange_end(struct exchange *x, struct piece piece)

@@ -31,6 +31,7 @@ enum {
 struct compress;
 struct conn;
 struct exchange;
+struct sending;
 struct server;
 
 /* A piece of body. release: where not NULL, p may be sent from where it lies,
@@ -66,6 +67,12 @@ struct codec {
     void (*send_head)(struct exchange *x, int64_t length);
     /* Sends a piece of body; takes it. */
     void (*send_body)(struct exchange *x, struct piece *piece);
+    /* Whether send_file works for x; NULL: never. */
+    bool (*takes_files)(const struct exchange *x);
+    /* Sends n bytes of a file from offset on as a piece of body, which are read
+     * when they leave; release(arg) is called when fd is needed no more. */
+    void (*send_file)(struct exchange *x, int fd, int64_t offset, size_t n,
+                      void (*release)(void *arg), void *arg);
     /* The response is complete, x->trailers_out included. May call on_close. */
     void (*send_end)(struct exchange *x);
     /* Sends an interim response (RFC 9110 15.2) with these fields. */
@@ -127,11 +134,12 @@ struct exchange {
     int status;
     struct str reason; /* {NULL, 0}: the standard phrase */
     struct headers response, trailers_out;
-    struct headers refusal; /* what an answer of exchange_fail has, too */
+    struct headers refusal;    /* what an answer of exchange_fail has, too */
     struct compress *compress; /* see http/compress.h; NULL */
-    uint64_t sent;    /* body bytes of the response */
-    int64_t declared; /* Content-Length of the response, or -1 */
-    uint8_t version;  /* 10, 11, 20 */
+    struct sending *sending;   /* see http/sending.h; NULL */
+    uint64_t sent;             /* body bytes of the response */
+    int64_t declared;          /* Content-Length of the response, or -1 */
+    uint8_t version;           /* 10, 11, 20 */
     bool encrypted;
     bool unseen;     /* refused by the codec; the handler never saw it */
     bool reading;    /* the handler wants body */
@@ -167,6 +175,15 @@ enum sent exchange_send_head(struct exchange *x, int64_t length);
 /* Sends a piece of body, and the head before it where that has not left. Takes
  * piece in every case. */
 enum sent exchange_write(struct exchange *x, struct piece piece);
+
+/* Whether exchange_write_file can be used, now that the head was sent. */
+bool exchange_takes_files(const struct exchange *x);
+
+/* Sends n bytes of the open file fd from offset on, which leave it when the
+ * peer takes them: a file that is shorter by then cuts the exchange off.
+ * release(arg) is called exactly once, in every case. */
+enum sent exchange_write_file(struct exchange *x, int fd, int64_t offset,
+                              size_t n, void (*release)(void *arg), void *arg);
 
 /* Completes the response with a last piece, which may be empty. Takes piece.
  * Too few bytes for the declared length cut the exchange off. */

@@ -13,6 +13,7 @@
 #include "http/h1_raw.h"
 #include "http/h1_state.h"
 #include "http/h2.h"
+#include "http/head_memo.h"
 #include "http/server.h"
 
 /* ---- deadlines */
@@ -270,6 +271,26 @@ static bool skip_blanks(struct h1 *h)
            (h->in.n == 1 && h->in.p[0] != '\r');
 }
 
+/* A head like the last one, where that is what the input begins with. */
+static bool step_same_head(struct h1 *h)
+{
+    size_t n;
+    struct exchange *x;
+    struct head head;
+
+    if (h->scan.line > 0)
+        return false; /* head_find is at it */
+    n = head_memo_match(h->memo, h->in.p, h->in.n, &h->server->limits);
+    if (n == 0)
+        return false;
+    x = exchange_new(h->server);
+    head_memo_recall(h->memo, x, &head,
+                     pool_copy(&x->pool, (struct str){h->in.p, n}));
+    h->in = str_skip(h->in, n);
+    begin(h, x, &head);
+    return true;
+}
+
 static bool step_head(struct h1 *h)
 {
     const struct limits *limits = &h->server->limits;
@@ -286,6 +307,8 @@ static bool step_head(struct h1 *h)
         conn_want_drain(h->c);
         return false;
     }
+    if (h->blanks <= H1_BLANK_MAX && step_same_head(h))
+        return true;
     n = h->blanks > H1_BLANK_MAX
             ? -400
             : head_find(&h->scan, h->in.p, h->in.n, limits);
@@ -303,6 +326,7 @@ static bool step_head(struct h1 *h)
         return true;
     }
     h->in = str_skip(h->in, (size_t)n);
+    h->memo = head_memo_keep(x, &head, text);
     begin(h, x, &head);
     return true;
 }
@@ -537,6 +561,7 @@ void h1_start(struct conn *c)
     h->server = c->owner;
     h->why = CLOSED_ABORTED;
     h->since = loop_now(c->loop);
+    h->memo = head_memo_newest();
     h->keep_alive = true;
     list_init(&h->sent);
     c->state = h;

@@ -79,6 +79,23 @@ static void send_body(struct exchange *x, struct piece *piece)
         buf_append(out, "\r\n", 2);
 }
 
+/* Of a body whose length was said: chunks would be framed in memory. */
+static bool takes_files(const struct exchange *x)
+{
+    const struct h1 *h = x->wire;
+
+    return h->c->transport->send_file != NULL && !x->chunked;
+}
+
+static void send_file(struct exchange *x, int fd, int64_t offset, size_t n,
+                      void (*release)(void *arg), void *arg)
+{
+    struct h1 *h = x->wire;
+
+    buf_append_range(conn_out(h->c), (struct buf_range){fd, offset, n}, release,
+                     arg);
+}
+
 static void send_end(struct exchange *x)
 {
     struct h1 *h = x->wire;
@@ -154,6 +171,8 @@ struct conn *h1_out_conn(const struct exchange *x)
 const struct codec h1_out_codec = {
     .send_head = send_head,
     .send_body = send_body,
+    .takes_files = takes_files,
+    .send_file = send_file,
     .send_end = send_end,
     .send_interim = send_interim,
     .resume = h1_out_resume,

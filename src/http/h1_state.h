@@ -39,6 +39,7 @@ struct h1 {
     double body_waits; /* seconds of earlier waits */
     double handler_at; /* since when it is the handler's turn */
     double eof_at;     /* when the client shut its side down; 0: not yet */
+    unsigned memo;     /* of its last head: see http/head_memo.h */
     bool keep_alive, stepping;
     bool busy;    /* the server was told so */
     bool refused; /* H1_RAW, to answer what was no request */

@@ -85,10 +85,14 @@ bool headers_trailer_allowed(enum header_id id)
            id != HEADER_HOST && id != HEADER_TRAILER && id != HEADER_CONNECTION;
 }
 
-static void grow(struct headers *h, struct pool *pool)
+static void grow(struct headers *h, struct pool *pool, unsigned n)
 {
     unsigned cap = h->cap ? h->cap * 2 : 8;
-    struct header *items = pool_alloc(pool, cap * sizeof *items);
+    struct header *items;
+
+    if (cap < n)
+        cap = n;
+    items = pool_alloc(pool, cap * sizeof *items);
 
     if (h->n)
         memcpy(items, h->items, h->n * sizeof *items);
@@ -102,9 +106,19 @@ void headers_add(struct headers *h, struct pool *pool, struct str name,
     enum header_id id = headers_id(name);
 
     if (h->n == h->cap)
-        grow(h, pool);
+        grow(h, pool, h->n + 1);
     h->items[h->n++] = (struct header){name, value, id};
     h->ids |= 1u << id;
+}
+
+struct header *headers_extend(struct headers *h, struct pool *pool, unsigned n,
+                              uint32_t ids)
+{
+    if (h->n + n > h->cap)
+        grow(h, pool, h->n + n);
+    h->n += n;
+    h->ids |= ids;
+    return h->items + (h->n - n);
 }
 
 struct header *headers_find(const struct headers *h, enum header_id id,

@@ -62,6 +62,11 @@ bool headers_trailer_allowed(enum header_id id);
 void headers_add(struct headers *h, struct pool *pool, struct str name,
                  struct str value);
 
+/* Adds n fields behind the others, of these ids (a bit for each): the caller
+ * fills them, from the place that is returned. */
+struct header *headers_extend(struct headers *h, struct pool *pool, unsigned n,
+                              uint32_t ids);
+
 /* The first field of that id (not HEADER_OTHER) at or behind index from, or
  * NULL. */
 struct header *headers_find(const struct headers *h, enum header_id id,

@@ -224,16 +224,43 @@ static void on_stall(struct deadline *d)
         arm_stall(c);
 }
 
-void conn_flush(struct conn *c)
+/* Writes what is at the front of the queue; *filed counts what of it came from
+ * files. */
+static enum io write_front(struct conn *c, size_t *sent, size_t *filed)
 {
     struct iovec iov[CONN_IOV];
-    size_t sent;
+    struct buf_range range;
+    enum io io;
+    int count, i;
+    size_t size = 0;
+
+    if (buf_front_range(&c->out, &range)) {
+        if (range.n > CONN_FILE_BYTES)
+            range.n = CONN_FILE_BYTES;
+        if (*filed >= CONN_FILE_BYTES)
+            return IO_AGAIN; /* the others' turn; the socket will call again */
+        io = c->transport->send_file(c, &range, sent);
+        if (io == IO_OK && *sent == 0) { /* the file has shrunk meanwhile */
+            conn_reset(c);
+            return IO_ERROR;
+        }
+        *filed += *sent;
+        return io;
+    }
+    count = buf_iov(&c->out, iov, CONN_IOV);
+    for (i = 0; i < count; i++)
+        size += iov[i].iov_len;
+    c->more = size < c->out.size;
+    return c->transport->write(c, iov, count, sent);
+}
+
+void conn_flush(struct conn *c)
+{
+    size_t sent, filed = 0;
 
     while (is_waiting(c) && !c->dead) {
-        int count = buf_iov(&c->out, iov, CONN_IOV);
-
         sent = 0;
-        switch (c->transport->write(c, iov, count, &sent)) {
+        switch (write_front(c, &sent, &filed)) {
         case IO_OK:
             c->stall_sent += sent;
             buf_consume(&c->out, sent);

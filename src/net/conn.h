@@ -22,7 +22,8 @@
 #include "net/transport.h"
 
 enum {
-    CONN_IOV = 64,  /* pieces of one writev */
+    CONN_IOV = 64,                     /* pieces of one writev */
+    CONN_FILE_BYTES = 2 * 1024 * 1024, /* of files, before others have a turn */
     CONN_READS = 4, /* reads in a row before others have a turn */
     CONN_LINGER_BYTES = 256 * 1024, /* discarded of what a peer sends after */
     CONN_LINGER_SECONDS = 5,        /* the answer, and for how long; */
@@ -80,6 +81,7 @@ struct conn {
     bool dead, eof, paused, again, in_event;
     bool handshaking;      /* the transport's; the protocol gets no bytes yet */
     bool buffered, unsent; /* the transport's; see transport.h */
+    bool more;             /* what is written now is not all there is */
     bool want_flush, want_drain, finishing, lingering, feeding;
     union {
         struct sockaddr sa;

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
+struct buf_range;
 struct conn;
 
 /* How an attempt at input or output ended. IO_AGAIN: wait until the socket is
@@ -28,6 +29,10 @@ struct transport {
      * then be called again. */
     enum io (*write)(struct conn *c, const struct iovec *iov, int count,
                      size_t *sent);
+    /* Writes from a file, of which range is at the front of the queue, and sets
+     * *sent; 0: the file ends before. NULL: it cannot. */
+    enum io (*send_file)(struct conn *c, const struct buf_range *range,
+                         size_t *sent);
     /* Says that our side of the stream is complete, in the transport's own
      * words; nothing is written afterwards. NULL: it has none. */
     void (*farewell)(struct conn *c);

@@ -77,6 +77,30 @@ static bool can_regain(const struct identity *who)
     return setuid(0) == 0 || seteuid(0) == 0 || setgroups(0, NULL) == 0;
 }
 
+static void needs_root(const char *option, const char *name, char *error,
+                       size_t size)
+{
+    snprintf(error, size,
+             "%s %s: this needs root; start luaserve as root or leave "
+             "the option out",
+             option, name);
+}
+
+int privilege_check(const char *user, const char *group, char *error,
+                    size_t size)
+{
+    struct identity who;
+
+    if (user == NULL && group == NULL)
+        return 0;
+    if (look_up(user, group, &who, error, size) != 0)
+        return -1;
+    if (geteuid() == 0 || is_already(&who))
+        return 0;
+    needs_root(user ? "--user" : "--group", user ? user : group, error, size);
+    return -1;
+}
+
 int privilege_drop(const char *user, const char *group, char *error,
                    size_t size)
 {
@@ -92,10 +116,7 @@ int privilege_drop(const char *user, const char *group, char *error,
         return 0;
     if (become(&who) != 0) {
         if (errno == EPERM)
-            snprintf(error, size,
-                     "%s %s: this needs root; start luaserve as root or leave "
-                     "the option out",
-                     option, name);
+            needs_root(option, name, error, size);
         else
             snprintf(error, size, "%s %s: %s", option, name, strerror(errno));
         return -1;

@@ -26,6 +26,7 @@ struct context *context_new(lua_State *L, struct exchange *x)
     memset(c, 0, sizeof *c);
     c->kind = CONTEXT_KIND;
     list_init(&c->link);
+    list_init(&c->outside);
     c->x = x;
     return c;
 }

@@ -45,6 +45,7 @@ struct context {
     uint64_t limit; /* bytes of body that CONTEXT_ALL may collect */
     struct bytes body;
     struct wait read, drain;
+    struct list outside; /* waits of loadable modules; see plugin_api.h */
 };
 
 extern const char context_kind; /* its address is CONTEXT_KIND */

@@ -42,12 +42,62 @@ const char *failure_text(lua_State *L, int i)
                            luaL_typename(L, i));
 }
 
-void failure_push_trace(lua_State *L, lua_State *co, const char *text)
+#define KEPT "luaserve.kept" /* {error value, traceback} in the registry */
+
+/* [-0, +1, m] Pushes the traceback kept for the error value at i, else nil. */
+static void push_kept(lua_State *L, int i)
 {
-    if (budget_trace() != NULL)
+    bool same;
+
+    i = lua_absindex(L, i);
+    lua_getfield(L, LUA_REGISTRYINDEX, KEPT);
+    if (!lua_istable(L, -1))
+        return;
+    lua_rawgeti(L, -1, 1);
+    same = lua_rawequal(L, -1, i);
+    lua_pop(L, 1);
+    if (same)
+        lua_rawgeti(L, -1, 2);
+    else
+        lua_pushnil(L);
+    lua_remove(L, -2);
+}
+
+int failure_keep(lua_State *L)
+{
+    lua_settop(L, 1);
+    push_kept(L, 1);
+    if (lua_isnil(L, -1)) {
+        lua_createtable(L, 2, 0);
+        lua_pushvalue(L, 1);
+        lua_rawseti(L, -2, 1);
+        luaL_traceback(L, L, NULL, 1);
+        lua_rawseti(L, -2, 2);
+        lua_setfield(L, LUA_REGISTRYINDEX, KEPT);
+    }
+    lua_settop(L, 1);
+    return 1;
+}
+
+void failure_forget(lua_State *L)
+{
+    lua_pushnil(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, KEPT);
+}
+
+void failure_push_trace(lua_State *L, lua_State *co, int i, const char *text)
+{
+    if (budget_trace() != NULL) {
         lua_pushstring(L, budget_trace());
+        return;
+    }
+    push_kept(L, i);
+    if (lua_isstring(L, -1))
+        lua_pushfstring(L, "%s\n%s", text, lua_tostring(L, -1));
     else
         luaL_traceback(L, co, text, 0);
+    lua_remove(L, -2);
+    failure_forget(L);
 }
 
 /* The status that an error value asks for, 500 where it asks for none. */
@@ -99,7 +149,7 @@ static int describe(lua_State *L)
         text = failure_text(L, 2);
     mem_free(f->text);
     f->text = has_message(L, 2) ? mem_strdup(text) : NULL;
-    failure_push_trace(L, f->call->co, text);
+    failure_push_trace(L, f->call->co, 2, text);
     f->trace = mem_strdup(lua_tostring(L, -1));
     return 0;
 }

@@ -12,8 +12,17 @@ struct call;
  * error of ours, else what tostring makes of it. */
 const char *failure_text(lua_State *L, int i);
 
-/* [-0, +1, m] Pushes text with the traceback of co, which has failed. */
-void failure_push_trace(lua_State *L, lua_State *co, const char *text);
+/* [-1, +1, m] For xpcall: returns the error value as it is, and keeps it with
+ * the traceback of here, for the case that it is raised again where the frames
+ * in which it arose are gone. Of equal values the first one stays. */
+int failure_keep(lua_State *L);
+
+/* [-0, +0, m] Forgets what failure_keep has kept. */
+void failure_forget(lua_State *L);
+
+/* [-0, +1, m] Pushes text with the traceback of co, which has failed with the
+ * error value at index i of L; with the one that was kept for it, if any. */
+void failure_push_trace(lua_State *L, lua_State *co, int i, const char *text);
 
 /* [-0, +0, -] Logs the failure of call, whose error value is on top of its
  * coroutine's stack, and answers for it: with the status that the value asks

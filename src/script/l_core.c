@@ -9,6 +9,7 @@
 #include "http/status.h"
 #include "script/call.h"
 #include "script/context.h"
+#include "script/failure.h"
 #include "script/modules.h"
 #include "script/script.h"
 #include "script/slot.h"
@@ -63,6 +64,17 @@ static int is_alive(lua_State *L)
     struct context *c = context_at(L, 1);
 
     lua_pushboolean(L, c == NULL || (c->x != NULL && c->x->codec != NULL));
+    return 1;
+}
+
+/* alone() -> whether the running coroutine is all that is left of its request:
+ * nothing it started can still answer, and nobody reads the body */
+static int is_alone(lua_State *L)
+{
+    struct context *c = current_context();
+
+    lua_pushboolean(L, c != NULL && c->live <= 1 &&
+                           c->reading == CONTEXT_IDLE);
     return 1;
 }
 
@@ -332,6 +344,13 @@ static int counts(lua_State *L)
     return 1;
 }
 
+/* forgetTrace(): see keepTrace */
+static int forget_trace(lua_State *L)
+{
+    failure_forget(L);
+    return 0;
+}
+
 /* [-0, +0, m] Sets what tells the parts of a cluster apart in the table on top:
  * worker (its number), workers (how many to start, or "auto"), drainTimeout
  * (seconds) and options, as they were given on the command line. */
@@ -376,7 +395,9 @@ int l_core_open(lua_State *L)
         {"raise", raise_here},   {"errno", new_errno},
         {"statuses", statuses},  {"type", media_type},
         {"counts", counts},      {"yield", yield},
-        {"canYield", can_yield}, {NULL, NULL}};
+        {"canYield", can_yield}, {"keepTrace", failure_keep},
+        {"forgetTrace", forget_trace},
+        {"alone", is_alone},     {NULL, NULL}};
 
     luaL_newmetatable(L, WAITER);
     luaL_newlib(L, waiters);

@@ -11,6 +11,7 @@
 #include "script/l_response.h"
 #include "script/l_server.h"
 #include "script/l_socket.h"
+#include "script/plugin_api.h"
 #include "script/script.h"
 #include "script/slot.h"
 #include "script/wait.h"
@@ -234,7 +235,11 @@ static void on_timeout(struct exchange *x)
     log_error("%.*s %.*s: the handler %s (--handler-timeout): 503",
               (int)x->method.n, x->method.p, (int)x->target.n, x->target.p,
               how);
+    context_hold(c);
     exchange_fail(x, 503, (struct str){NULL, 0});
+    if (c != NULL)
+        plugin_api_over(c, "timeout");
+    context_drop(script_thread(), c);
 }
 
 static void on_close(struct exchange *x, enum closed why)
@@ -252,6 +257,8 @@ static void on_close(struct exchange *x, enum closed why)
     wait_fail(&c->read, reason, NULL);
     wait_fail(&c->drain, reason, NULL);
     l_response_drained(c, reason);
+    if (why != CLOSED_DONE)
+        plugin_api_over(c, reason);
     if (why != CLOSED_DONE || x->bad_body)
         emit(c, CONTEXT_ABORTED);
     emit(c, CONTEXT_CLOSE);

@@ -77,10 +77,10 @@ static int write_head(lua_State *L)
     return 1;
 }
 
-static void become(lua_State *L, int meta)
+static void become(lua_State *L, int i, int meta)
 {
     slot_push(L, meta);
-    lua_setmetatable(L, 1);
+    lua_setmetatable(L, i);
 }
 
 /* Takes status and reason from the fields of res, just before the head leaves;
@@ -119,7 +119,7 @@ static int flush_headers(lua_State *L)
         return l_headers_closed(L);
     if (!c->x->head_sent) {
         commit(L, c->x);
-        become(L, sent_meta);
+        become(L, 1, sent_meta);
         exchange_send_head(c->x, -1);
     }
     lua_settop(L, 1);
@@ -212,8 +212,7 @@ static int push_true(lua_State *L, void *arg)
     return 2;
 }
 
-/* Waits until the client has caught up, behind others where there are some. */
-static int wait_for_drain(lua_State *L, struct context *c)
+int l_response_wait_drain(lua_State *L, struct context *c)
 {
     struct wait wait;
     struct writer *w;
@@ -267,7 +266,7 @@ static int write_body(lua_State *L)
     if (sent == SENT_OK) {
         if (!c->x->head_sent) {
             commit(L, c->x);
-            become(L, sent_meta);
+            become(L, 1, sent_meta);
         }
         sent = exchange_write(c->x, piece_at(L, 2));
     }
@@ -277,7 +276,7 @@ static int write_body(lua_State *L)
     if (sent == SENT_FULL) {
         c->x->codec->want_drain(c->x);
         if (!callback && call_yieldable(L))
-            return wait_for_drain(L, c);
+            return l_response_wait_drain(L, c);
         if (callback)
             notify(L, "drain", 3);
     } else if (callback) {
@@ -306,7 +305,7 @@ static int finish(lua_State *L)
     if (sent != SENT_OK)
         return refused(L, c, sent, 0);
     if (!raw)
-        become(L, ended_meta);
+        become(L, 1, ended_meta);
     lua_settop(L, 1);
     return 1;
 }
@@ -411,17 +410,24 @@ static int destroy(lua_State *L)
     return 1;
 }
 
+void l_response_refresh(lua_State *L, int i)
+{
+    struct context *c = context_check(L, i);
+
+    if (c->x == NULL || !c->x->head_sent || c->x->raw)
+        return;
+    if (c->x->status != 200) {
+        lua_pushliteral(L, "statusCode");
+        lua_pushinteger(L, c->x->status);
+        lua_rawset(L, i);
+    }
+    become(L, i, c->x->ended_out ? ended_meta : sent_meta);
+}
+
 /* refresh(res): its fields say what the runtime has answered in its place. */
 static int refresh(lua_State *L)
 {
-    struct context *c = context_check(L, 1);
-
-    if (c->x == NULL || !c->x->head_sent || c->x->raw)
-        return 0;
-    lua_pushliteral(L, "statusCode");
-    lua_pushinteger(L, c->x->status);
-    lua_rawset(L, 1);
-    become(L, c->x->ended_out ? ended_meta : sent_meta);
+    l_response_refresh(L, 1);
     return 0;
 }
 

@@ -25,6 +25,7 @@ static const struct {
     {"luaserve.core.response", l_response_open},
     {"luaserve.core.server", l_server_open},
     {"luaserve.core.socket", l_socket_open},
+    {"luaserve.core.static", l_static_open},
     {"luaserve.core.template", l_template_open},
     {"luaserve.core.timer", l_timer_open},
     {"luaserve.core.tls", l_tls_open},

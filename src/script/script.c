@@ -15,6 +15,7 @@
 #include "script/context.h"
 #include "script/failure.h"
 #include "script/modules.h"
+#include "script/plugin_api.h"
 #include "script/slot.h"
 
 struct script script_state;
@@ -102,6 +103,7 @@ static int boot(lua_State *L)
 {
     luaL_openlibs(L);
     call_open(L);
+    plugin_api_open(L);
     if (!modules_find(L, "luaserve.boot"))
         luaL_error(L, "luaserve.boot is missing");
     l_core_open(L);
@@ -220,7 +222,7 @@ static int print_failure(lua_State *L)
     if (lua_isinteger(L, -1))
         ending->code = (int)lua_tointeger(L, -1);
     else
-        failure_push_trace(L, co, text);
+        failure_push_trace(L, co, 2, text);
     fprintf(stderr, "luaserve: %s\n",
             lua_isinteger(L, -1) ? text : lua_tostring(L, -1));
     return 0;

@@ -1,0 +1,357 @@
+/* luaserve.bind.sqlite: connections to SQLite whose statements run on the
+ * thread pool. One connection runs one job at a time; who may use it when (the
+ * pool, transactions) is decided in lua/luaserve/sqlite.lua. A job copies what
+ * it is given and collects its rows in memory of C; only its end touches Lua.
+ *
+ * Left out: cursors over rows, since a connection that waits for Lua would hold
+ * its transaction open; a result has a limit instead. */
+#include "bind/sqlite_query.h"
+#include "script/plugin.h"
+
+#define CONNECTION "luaserve.sqlite.connection"
+
+static const struct plugin *plugin;
+static int blob_key; /* its address: the metatable of blobs */
+static int null_key; /* its address: what else stands for NULL, json.null */
+
+/* ---- results */
+
+static void push_value(lua_State *L, const struct value *v)
+{
+    switch (v->type) {
+    case SQLITE_INTEGER:
+        lua_pushinteger(L, (lua_Integer)v->integer);
+        break;
+    case SQLITE_FLOAT:
+        lua_pushnumber(L, v->real);
+        break;
+    case SQLITE_TEXT:
+    case SQLITE_BLOB:
+        lua_pushlstring(L, v->text.p, v->text.n);
+        break;
+    default:
+        lua_pushnil(L);
+    }
+}
+
+/* [-0, +1, m] The rows, each a table by column. */
+static void push_rows(lua_State *L, const struct query *q)
+{
+    size_t rows = q->ncolumns ? q->ncells / (size_t)q->ncolumns : 0, r;
+    int first, i;
+
+    luaL_checkstack(L, q->ncolumns + 8, "too many columns");
+    lua_createtable(L, (int)rows, 0);
+    first = lua_gettop(L) + 1;
+    for (i = 0; i < q->ncolumns; i++)
+        lua_pushstring(L, q->names[i]);
+    for (r = 0; r < rows; r++) {
+        lua_createtable(L, 0, q->ncolumns);
+        for (i = 0; i < q->ncolumns; i++) {
+            lua_pushvalue(L, first + i);
+            push_value(L, &q->cells[r * (size_t)q->ncolumns + (size_t)i]);
+            lua_rawset(L, -3);
+        }
+        lua_rawseti(L, first - 1, (int)r + 1);
+    }
+    lua_settop(L, first - 1);
+}
+
+/* nil, rows, changes, rowid; or an error */
+static int push_result(lua_State *L, void *arg)
+{
+    struct query *q = arg;
+
+    if (q->status != SQLITE_OK) {
+        plugin->push_error(L, q->message, sqlite_query_code(q));
+        return 1;
+    }
+    lua_pushnil(L);
+    if (q->kind == SQLITE_QUERY_OPEN) {
+        lua_pushboolean(L, 1);
+        return 2;
+    }
+    push_rows(L, q);
+    lua_pushinteger(L, (lua_Integer)q->changes);
+    lua_pushinteger(L, (lua_Integer)q->rowid);
+    return 4;
+}
+
+static void run(void *arg)
+{
+    sqlite_query_run(arg);
+}
+
+static void done(void *arg, bool cancelled)
+{
+    struct query *q = arg;
+    struct connection *c = q->c;
+
+    if (cancelled)
+        sqlite_query_fail(q, SQLITE_INTERRUPT, "the process ends");
+    c->running = NULL;
+    plugin->wait_settle(q->wait, push_result, q);
+    sqlite_query_free(q);
+    if (c->closing)
+        sqlite_query_close(c);
+}
+
+/* Nobody waits any more: a long query is not worth its time. What it had
+ * written is rolled back with its statement or its transaction. */
+static void on_over(void *arg, const char *why)
+{
+    struct connection *c = arg;
+
+    (void)why;
+    if (c->running != NULL && c->running->kind == SQLITE_QUERY_RUN)
+        sqlite3_interrupt(c->db);
+}
+
+/* ---- Lua */
+
+static struct connection *check_connection(lua_State *L)
+{
+    struct connection **box = luaL_checkudata(L, 1, CONNECTION);
+
+    if (*box == NULL)
+        luaL_error(L, "the connection is closed");
+    return *box;
+}
+
+/* [-0, +0, v] Copies the value at index i into v. */
+static void read_value(lua_State *L, int i, struct value *v)
+{
+    size_t n;
+    const char *p;
+
+    switch (lua_type(L, i)) {
+    case LUA_TNUMBER:
+#if LUA_VERSION_NUM >= 503
+        if (lua_isinteger(L, i)) {
+            v->type = SQLITE_INTEGER;
+            v->integer = lua_tointeger(L, i);
+            return;
+        }
+#endif
+        v->type = SQLITE_FLOAT;
+        v->real = lua_tonumber(L, i);
+        if (v->real == (double)(int64_t)v->real &&
+            v->real < 9007199254740992. && v->real > -9007199254740992.) {
+            v->type = SQLITE_INTEGER;
+            v->integer = (int64_t)v->real;
+        }
+        return;
+    case LUA_TBOOLEAN:
+        v->type = SQLITE_INTEGER;
+        v->integer = lua_toboolean(L, i);
+        return;
+    case LUA_TSTRING:
+        p = lua_tolstring(L, i, &n);
+        v->type = SQLITE_TEXT;
+        break;
+    default: /* checked: a blob */
+        lua_rawgeti(L, i, 1);
+        p = lua_tolstring(L, -1, &n);
+        v->type = SQLITE_BLOB;
+        lua_pop(L, 1); /* the table holds it */
+    }
+    v->text.p = sqlite_query_copy(p, n);
+    v->text.n = n;
+}
+
+static int is_blob(lua_State *L, int i)
+{
+    int same;
+
+    if (!lua_istable(L, i) || !lua_getmetatable(L, i))
+        return 0;
+    lua_pushlightuserdata(L, &blob_key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    if (!same)
+        return 0;
+    lua_rawgeti(L, i, 1);
+    same = lua_type(L, -1) == LUA_TSTRING;
+    lua_pop(L, 1);
+    return same;
+}
+
+static int is_null(lua_State *L, int i)
+{
+    int same;
+
+    if (lua_isnoneornil(L, i))
+        return 1;
+    lua_pushlightuserdata(L, &null_key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    same = lua_rawequal(L, i, -1);
+    lua_pop(L, 1);
+    return same;
+}
+
+/* [-0, +0, v] Raises where the value at i, the k-th, cannot be stored. */
+static void check_value(lua_State *L, int i, int k)
+{
+    int type = lua_type(L, i);
+
+    if (type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TBOOLEAN ||
+        is_null(L, i) || is_blob(L, i))
+        return;
+    luaL_error(L,
+               "value %d is a %s: SQLite stores numbers, strings, booleans, "
+               "nil and sqlite.blob(text)",
+               k, lua_typename(L, type));
+}
+
+static int start(lua_State *L, struct plugin_wait *w, struct query *q)
+{
+    q->wait = w;
+    q->c->running = q;
+    plugin->work(run, done, q);
+    return plugin->wait_return(L, w);
+}
+
+/* connection:run(sql, limit, n, ...) -> rows, changes, rowid; waits. n values
+ * follow. */
+static int run_lua(lua_State *L)
+{
+    struct connection *c = check_connection(L);
+    size_t length;
+    const char *sql = luaL_checklstring(L, 2, &length);
+    lua_Integer limit = luaL_checkinteger(L, 3);
+    int n = (int)luaL_checkinteger(L, 4), i;
+    struct plugin_wait *w;
+    struct query *q;
+
+    if (c->running != NULL)
+        return luaL_error(L, "the connection is at work");
+    luaL_checkstack(L, n + 8, "too many values");
+    lua_settop(L, 4 + n);
+    for (i = 1; i <= n; i++)
+        check_value(L, 4 + i, i);
+    w = plugin->wait_begin(L, 0, on_over, c); /* the last that raises */
+    q = sqlite_query_new(c, SQLITE_QUERY_RUN, sql, length);
+    q->limit = (size_t)limit;
+    q->params = sqlite_query_alloc(((size_t)n + 1) * sizeof *q->params);
+    q->nparams = n;
+    for (i = 1; i <= n; i++) {
+        q->params[i - 1].type = SQLITE_NULL;
+        if (!is_null(L, 4 + i))
+            read_value(L, 4 + i, &q->params[i - 1]);
+    }
+    return start(L, w, q);
+}
+
+/* new() -> a connection that is not open yet */
+static int new_connection(lua_State *L)
+{
+    struct connection **box;
+
+    box = lua_newuserdata(L, sizeof *box);
+    *box = NULL;
+    luaL_getmetatable(L, CONNECTION);
+    lua_setmetatable(L, -2);
+    *box = sqlite_query_alloc(sizeof **box);
+    return 1;
+}
+
+/* connection:open(path, reads_only) -> true; waits */
+static int open_lua(lua_State *L)
+{
+    struct connection *c = check_connection(L);
+    size_t n;
+    const char *path = luaL_checklstring(L, 2, &n);
+    struct plugin_wait *w;
+    struct query *q;
+
+    if (c->running != NULL || c->db != NULL)
+        return luaL_error(L, "the connection is open");
+    w = plugin->wait_begin(L, 0, on_over, c);
+    q = sqlite_query_new(c, SQLITE_QUERY_OPEN, path, n);
+    q->flags =
+        SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX |
+        (lua_toboolean(L, 3) ? SQLITE_OPEN_READONLY
+                             : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+    return start(L, w, q);
+}
+
+/* connection:close(): at once, or when what runs has ended */
+static int close_lua(lua_State *L)
+{
+    struct connection **box = luaL_checkudata(L, 1, CONNECTION);
+    struct connection *c = *box;
+
+    *box = NULL;
+    if (c == NULL)
+        return 0;
+    if (c->running != NULL)
+        c->closing = 1;
+    else
+        sqlite_query_close(c);
+    return 0;
+}
+
+/* connection:busy() -> whether something runs in it */
+static int busy(lua_State *L)
+{
+    lua_pushboolean(L, check_connection(L)->running != NULL);
+    return 1;
+}
+
+/* blob(text) -> a value that is stored as a BLOB */
+static int blob(lua_State *L)
+{
+    luaL_checkstring(L, 1);
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, 1);
+    lua_rawseti(L, -2, 1);
+    lua_pushlightuserdata(L, &blob_key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
+/* null(value): this value stands for NULL */
+static int null(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    lua_pushlightuserdata(L, &null_key);
+    lua_pushvalue(L, 1);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+int luaopen_luaserve_bind_sqlite(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"open", open_lua},
+                                       {"run", run_lua},
+                                       {"busy", busy},
+                                       {"close", close_lua},
+                                       {NULL, NULL}};
+
+    plugin = plugin_of(L);
+    luaL_newmetatable(L, CONNECTION);
+    lua_pushcfunction(L, close_lua);
+    lua_setfield(L, -2, "__gc");
+    lua_newtable(L);
+    for (const luaL_Reg *m = methods; m->name != NULL; m++) {
+        lua_pushcfunction(L, m->func);
+        lua_setfield(L, -2, m->name);
+    }
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    lua_pushlightuserdata(L, &blob_key);
+    lua_newtable(L);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+    lua_createtable(L, 0, 4);
+    lua_pushcfunction(L, null);
+    lua_setfield(L, -2, "null");
+    lua_pushcfunction(L, new_connection);
+    lua_setfield(L, -2, "new");
+    lua_pushcfunction(L, blob);
+    lua_setfield(L, -2, "blob");
+    lua_pushstring(L, sqlite3_libversion());
+    lua_setfield(L, -2, "version");
+    return 1;
+}
