@@ -29,7 +29,7 @@ LIBRARIES = openssl=libssl-dev libnghttp2=libnghttp2-dev zlib=zlib1g-dev \
 	libbrotlienc=libbrotli-dev libbrotlidec=libbrotli-dev libzstd=libzstd-dev
 # Those of the loadable modules, src/bind/NAME.c: NAME=LIBRARY=PACKAGE. A module
 # is built where its library is there.
-BINDINGS = sqlite=sqlite3=libsqlite3-dev
+BINDINGS = sqlite=sqlite3=libsqlite3-dev fetch=libcurl=libcurl4-openssl-dev
 DEPS = $(filter gcc clang,$(CC)) libc6-dev make pkg-config libev-dev $(DEV) \
 	$(foreach library,$(LIBRARIES) $(BINDINGS),$(lastword $(subst =, ,$(library))))
 DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-sec lua-cjson curl \
@@ -195,7 +195,7 @@ BOUND = $(foreach binding,$(BINDINGS),$(if $(shell pkg-config --exists \
 	$(word 2,$(subst =, ,$(binding))) 2>/dev/null && echo yes),$(firstword $(subst =, ,$(binding)))))
 bindings: $(BOUND:%=$(BUILD)/bind/%.so)
 .SECONDEXPANSION:
-$(BUILD)/bind/%.so: $$(wildcard src/bind/$$*.c src/bind/$$*_*.c src/bind/$$*_*.h) \
+$(BUILD)/bind/%.so: $$(wildcard src/bind/$$*.c src/bind/$$*_*.c src/bind/*.h) \
 		src/script/plugin.h $(BUILD)/compile.stamp
 	@echo "  CC    src/bind/$*.c"
 	@mkdir -p $(@D)

@@ -58,6 +58,9 @@ struct plugin {
      * is not called where nobody waits any more. */
     void (*wait_settle)(struct plugin_wait *w,
                         int (*push)(lua_State *L, void *arg), void *arg);
+    /* Frees a wait without a word: at the end of the process, when what would
+     * settle it is collected. */
+    void (*wait_forget)(struct plugin_wait *w);
     /* [-0, +1, m] Pushes an error value with these fields; code may be NULL. */
     void (*push_error)(lua_State *L, const char *message, const char *code);
 
@@ -87,12 +90,16 @@ struct plugin {
     /* [-0, +0, -] The main thread, for calls out of events: only to push
      * what wait_settle's push and call_later take. */
     lua_State *(*thread)(void);
+    /* Resizes p (owned, may be NULL) to n bytes, and frees it where n is 0;
+     * never fails, as base/mem.h. */
+    void *(*memory)(void *p, size_t n);
     /* Writes a line to the log, as an error. */
     void (*log)(const char *text);
 };
 
 /* What the modules are opened by, and all that they export. */
 PLUGIN_EXPORT int luaopen_luaserve_bind_sqlite(lua_State *L);
+PLUGIN_EXPORT int luaopen_luaserve_bind_fetch(lua_State *L);
 
 /* [-0, +0, v] The program's table; raises where it is of another version. */
 static inline const struct plugin *plugin_of(lua_State *L)

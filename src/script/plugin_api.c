@@ -55,6 +55,12 @@ static void settle_wait(struct plugin_wait *w,
     mem_free(w);
 }
 
+static void forget_wait(struct plugin_wait *w)
+{
+    list_remove(&w->link);
+    mem_free(w);
+}
+
 static void push_error(lua_State *L, const char *message, const char *code)
 {
     wait_push_error(L, message, code, NULL, NULL);
@@ -240,6 +246,14 @@ static void later(lua_State *L, int n)
     call_later(L, NULL, n);
 }
 
+static void *memory(void *p, size_t n)
+{
+    if (n > 0)
+        return mem_realloc(p, n);
+    mem_free(p);
+    return NULL;
+}
+
 static void log_line(const char *text)
 {
     log_error("%s", text);
@@ -252,6 +266,7 @@ void plugin_api_open(lua_State *L)
         .wait_begin = begin_wait,
         .wait_return = return_wait,
         .wait_settle = settle_wait,
+        .wait_forget = forget_wait,
         .push_error = push_error,
         .work = work,
         .watch_new = watch_new,
@@ -262,6 +277,7 @@ void plugin_api_open(lua_State *L)
         .timer_free = timer_free,
         .call_later = later,
         .thread = script_thread,
+        .memory = memory,
         .log = log_line,
     };
 
