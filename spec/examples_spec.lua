@@ -293,6 +293,26 @@ example("static", function()
   end)
 end)
 
+example("gather", function()
+  it("answers with what three services say at the same time", function()
+    local server = serve("gather", { ready = "http://" })
+    local status, body = json(server, "GET", "/?id=7")
+    assert.equal(200, status)
+    assert.same({ id = 7, price = { amount = 107, currency = "EUR" }, stock = { count = 2 },
+      reviews = { { stars = 3, text = "as described" } } }, body)
+    assert.equal(400, helper.get(server, "/").status)
+  end)
+
+  it("does without a service that is gone", function()
+    local server = helper.serve("examples/gather.lua", { ready = "http://", env = { PORT = 0,
+      UPSTREAM = "http://127.0.0.1:1" } })
+    local status, body = json(server, "GET", "/?id=7")
+    assert.equal(502, status)
+    assert.same({ error = "there is no price now" }, body)
+    assert.matches("stock is missing: GET 127.0.0.1:1: Connection refused", server:stderr(), 1, true)
+  end)
+end)
+
 describe("every example", function()
   for file in lfs.dir("examples") do
     local name = file:match("^(.+)%.lua$")

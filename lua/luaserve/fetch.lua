@@ -172,10 +172,13 @@ end
 
 local function start(request)
   local options, address = request.options, request.address
+  -- A stream over HTTP/2 could not be held back (see bind/fetch_transfer.c).
   local setup = { method = request.method, body = request.body, streams = request.chunks ~= nil,
-    length = request.length, version = options.httpVersion, unverified = options.verify == false, ca = options.ca,
+    length = request.length, version = options.httpVersion or options.stream and "1.1" or nil,
+    whole = not options.stream, limit = options.maxBodySize or MAX_BODY, unverified = options.verify == false, ca = options.ca,
     cert = options.cert, key = options.key, passphrase = options.passphrase, proxy = options.proxy,
-    socketPath = options.socketPath, connectTimeout = options.connectTimeout or CONNECT_TIMEOUT,
+    socketPath = options.socketPath, encrypted = address.protocol == "https:",
+    connectTimeout = options.connectTimeout or CONNECT_TIMEOUT,
     decompress = options.decompress ~= false }
   if setup.version == "2" and address.protocol == "https:" then setup.version = nil end
   if not request.body and (request.method == "POST" or request.method == "PUT") then
@@ -435,7 +438,8 @@ function M.fetch(address, options, callback)
   core.spawn(core.context(), call_back, request, callback)
 end
 
-M.version = native.version
+M.Response = Response -- its methods
+M.version = native.version -- of libcurl
 
 setmetatable(M, { __call = function(_, ...) return M.fetch(...) end })
 

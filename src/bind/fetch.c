@@ -74,7 +74,11 @@ static void set_connection(lua_State *L, CURL *easy)
     else if (version != NULL)
         http = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, http);
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+    /* Rather a stream of a connection that is being made than another one; a
+     * server without TLS would have to answer before libcurl knows. */
+    curl_easy_setopt(
+        easy, CURLOPT_PIPEWAIT,
+        http == CURL_HTTP_VERSION_2TLS && is_set(L, "encrypted") ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -104,6 +108,10 @@ static void set_request(lua_State *L, struct transfer *t)
 
     set_text(L, t->easy, CURLOPT_URL, "url");
     t->streams = is_set(L, "streams");
+    t->whole = is_set(L, "whole");
+    lua_getfield(L, 1, "limit");
+    t->limit = (size_t)lua_tonumber(L, -1);
+    lua_pop(L, 1);
     lua_getfield(L, 1, "length");
     length = lua_isnumber(L, -1) ? (curl_off_t)lua_tonumber(L, -1) : -1;
     lua_pop(L, 1);
@@ -215,7 +223,8 @@ static int all(lua_State *L)
 {
     struct transfer *t = check(L);
 
-    t->limit = (size_t)luaL_checkinteger(L, 3);
+    t->whole = true;
+    t->limit = (size_t)luaL_checknumber(L, 3);
     if (queue_size(&t->in) > t->limit)
         fetch_transfer_end(t, "ERR_BODY_TOO_LARGE",
                            "the body is larger than maxBodySize");
@@ -303,7 +312,7 @@ static int collect(lua_State *L)
 }
 
 /* start{url, method, headers = {"Name: value"...}, body, or streams and maybe
- * length, username, password, version,
+ * length, encrypted, whole, limit, username, password, version,
  * unverified, ca, cert, key, passphrase, proxy, socketPath, connectTimeout,
  * fresh, decompress} -> transfer; all of it was checked. */
 static int start(lua_State *L)

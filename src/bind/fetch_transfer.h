@@ -30,7 +30,8 @@ struct transfer {
     struct queue head;    /* of the answer: lines */
     struct queue trailer; /* lines, as well */
     struct queue in;      /* its body, as far as nobody has taken it */
-    size_t limit;         /* bytes of FETCH_ALL */
+    size_t limit;         /* bytes of it that may wait */
+    bool whole;           /* it is wanted whole: nothing is held back */
     long status, version;
     bool head_done;
     const char *too_large; /* what is: its code */

@@ -27,7 +27,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PLUGIN_VERSION 1
+#define PLUGIN_VERSION 2
 #define PLUGIN_EXPORT __attribute__((visibility("default")))
 #define PLUGIN_KEY "luaserve.plugin"
 
