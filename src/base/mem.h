@@ -6,6 +6,16 @@
 
 #include <stddef.h>
 
+/* 1 where the address sanitizer looks at each block: then none may be kept for
+ * the next who asks, or the use of what was freed goes unseen. */
+#if defined(__has_feature) /* clang */
+#define MEM_SANITIZED __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define MEM_SANITIZED 1
+#else
+#define MEM_SANITIZED 0
+#endif
+
 enum {
     MEM_KEPT = 8 * 1024 * 1024, /* free bytes that malloc does not give back */
     MEM_APART = 1024 * 1024     /* from so many on, a block is mapped alone */

@@ -40,16 +40,28 @@ static struct str keep(struct h2_stream *s, struct str text)
     return pool_copy(&s->x->pool, text);
 }
 
+/* Those that RFC 9113 8.3.1 and RFC 8441 define are found and named at once. */
 static void add_pseudo(struct h2_stream *s, struct str name, struct str value)
 {
     struct exchange *x = s->x;
 
     value = keep(s, value);
-    headers_add(&x->request, &x->pool, keep(s, name), value);
-    if (str_eq(name, STR(":method")))
+    if (str_eq(name, STR(":method"))) {
+        name = STR(":method");
         x->method = value;
-    else if (str_eq(name, STR(":path")))
+    } else if (str_eq(name, STR(":path"))) {
+        name = STR(":path");
         x->target = value;
+    } else if (str_eq(name, STR(":scheme"))) {
+        name = STR(":scheme");
+        s->scheme = value;
+    } else if (str_eq(name, STR(":authority"))) {
+        name = STR(":authority");
+        s->authority = value;
+    } else {
+        name = keep(s, name);
+    }
+    headers_add_as(&x->request, &x->pool, HEADER_OTHER, name, value);
 }
 
 static void add_trailer(struct h2_stream *s, struct str name, struct str value)
@@ -116,34 +128,30 @@ static void join_crumbs(struct exchange *x)
 
 /* One authority, without user information (RFC 9113 8.3.1); Host says the same
  * or is filled in. */
-static int check_authority(struct exchange *x)
+static int check_authority(struct h2_stream *s)
 {
+    struct exchange *x = s->x;
     struct headers *h = &x->request;
-    struct header *authority = headers_get(h, STR(":authority"), 0);
     struct header *host = headers_find(h, HEADER_HOST, 0);
 
     if (host != NULL &&
         headers_find(h, HEADER_HOST, (unsigned)(host - h->items) + 1) != NULL)
         return 400;
-    if (authority == NULL)
+    if (s->authority.p == NULL)
         return host != NULL && target_host_valid(host->value) ? 0 : 400;
-    if (authority->value.n == 0 || !target_host_valid(authority->value))
+    if (s->authority.n == 0 || !target_host_valid(s->authority))
         return 400;
     if (host != NULL)
-        return str_ieq(host->value, authority->value) ? 0 : 400;
-    headers_add(h, &x->pool, STR("host"), authority->value);
+        return str_ieq(host->value, s->authority) ? 0 : 400;
+    headers_add_as(h, &x->pool, HEADER_HOST, STR("host"), s->authority);
     return 0;
 }
 
 /* :scheme is compared as it is sent: a next hop may build a URL from it. */
-static int check_scheme(const struct exchange *x)
+static int check_scheme(struct str scheme)
 {
-    struct header *scheme = headers_get(&x->request, STR(":scheme"), 0);
-
-    return scheme != NULL && (str_eq(scheme->value, STR("http")) ||
-                              str_eq(scheme->value, STR("https")))
-               ? 0
-               : 400;
+    return str_eq(scheme, STR("https")) || str_eq(scheme, STR("http")) ? 0
+                                                                       : 400;
 }
 
 static int check_target(const struct exchange *x)
@@ -203,8 +211,8 @@ int h2_head_check(struct h2_stream *s)
     if (str_eq(x->method, STR("CONNECT")))
         return 405;
     if ((status = head_method_status(x->method)) != 0 ||
-        (status = check_scheme(x)) != 0 || (status = check_authority(x)) != 0 ||
-        (status = check_target(x)) != 0)
+        (status = check_scheme(s->scheme)) != 0 ||
+        (status = check_authority(s)) != 0 || (status = check_target(x)) != 0)
         return status;
     return check_body(s);
 }

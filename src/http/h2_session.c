@@ -5,7 +5,7 @@
  * Content-Length. What it leaves to us is in h2_head.c and h2_guard.c. */
 #include "http/h2_session.h"
 
-#include "base/mem.h"
+#include "base/slab.h"
 #include "http/h2.h"
 #include "http/h2_guard.h"
 #include "http/h2_head.h"
@@ -335,25 +335,25 @@ static nghttp2_option *options(void)
 static void *take(size_t n, void *arg)
 {
     (void)arg;
-    return mem_alloc(n);
+    return slab_alloc(n);
 }
 
 static void *take_zeroed(size_t count, size_t n, void *arg)
 {
     (void)arg;
-    return mem_zalloc(count * n);
+    return slab_zalloc(count * n);
 }
 
 static void *resize(void *p, size_t n, void *arg)
 {
     (void)arg;
-    return mem_realloc(p, n);
+    return slab_realloc(p, n);
 }
 
 static void give(void *p, void *arg)
 {
     (void)arg;
-    mem_free(p);
+    slab_free(p);
 }
 
 nghttp2_session *h2_session_new(struct h2 *h)

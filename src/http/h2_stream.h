@@ -15,6 +15,7 @@ struct h2_stream {
     struct h2 *h;
     struct exchange *x;
     int32_t id;
+    struct str scheme, authority; /* {NULL, 0} where the client said none */
     struct bytes in;   /* body that the handler has not read */
     struct buf out;    /* body that nghttp2 has not framed */
     uint64_t size;     /* of the head, or of trailers; as in RFC 9113 6.5.2 */

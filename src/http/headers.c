@@ -103,8 +103,12 @@ static void grow(struct headers *h, struct pool *pool, unsigned n)
 void headers_add(struct headers *h, struct pool *pool, struct str name,
                  struct str value)
 {
-    enum header_id id = headers_id(name);
+    headers_add_as(h, pool, headers_id(name), name, value);
+}
 
+void headers_add_as(struct headers *h, struct pool *pool, enum header_id id,
+                    struct str name, struct str value)
+{
     if (h->n == h->cap)
         grow(h, pool, h->n + 1);
     h->items[h->n++] = (struct header){name, value, id};

@@ -67,6 +67,10 @@ void headers_add(struct headers *h, struct pool *pool, struct str name,
 struct header *headers_extend(struct headers *h, struct pool *pool, unsigned n,
                               uint32_t ids);
 
+/* The same where the id of name is known already. */
+void headers_add_as(struct headers *h, struct pool *pool, enum header_id id,
+                    struct str name, struct str value);
+
 /* The first field of that id (not HEADER_OTHER) at or behind index from, or
  * NULL. */
 struct header *headers_find(const struct headers *h, enum header_id id,

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 enum {
     STEP = 16,   /* bytes between sizes, and alignment */
     SMALL = 256, /* the largest size that has a list */
@@ -17,11 +19,7 @@ enum {
     SLAB = 16 * 1024 /* bytes that a list is filled from */
 };
 
-#if defined(__SANITIZE_ADDRESS__)
-enum { POOLED = 0 };
-#else
-enum { POOLED = 1 };
-#endif
+enum { POOLED = !MEM_SANITIZED };
 
 struct block {
     struct block *next;
