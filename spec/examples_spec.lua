@@ -2,6 +2,7 @@
 local helper = require("spec.helper")
 local lfs = require("lfs")
 local cjson = require("cjson")
+local transport = require("spec.helper.transport")
 
 local tested = {}
 
@@ -37,10 +38,11 @@ end)
 -- A browser that clicks through an example, in both colour schemes; nothing may go
 -- wrong in the page meanwhile.
 local function click_through(server, path, body)
-  local browser = require("spec.helper.browser").open()
+  local encrypted = transport.encrypted
+  local browser = require("spec.helper.browser").open { insecure = encrypted }
   for _, scheme in ipairs { "light", "dark" } do
     browser:scheme(scheme)
-    browser:go(("http://127.0.0.1:%d%s"):format(server.port, path))
+    browser:go(("%s://127.0.0.1:%d%s"):format(encrypted and "https" or "http", server.port, path))
     body(browser, scheme)
     local folder = os.getenv("SCREENSHOTS") -- to look at
     if folder then browser:screenshot(("%s/%s-%s.png"):format(folder, browser:title(), scheme)) end

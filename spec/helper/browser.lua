@@ -71,14 +71,26 @@ local function capabilities(opts)
   } } }
 end
 
---- Starts a browser. Options: insecure (certificates are not checked), args.
----@param opts { insecure: boolean?, args: string[]? }?
+-- Imports an authority where Chromium looks for those that its user trusts.
+local function trust(home, ca)
+  local database = files.quote("sql:" .. home .. "/.pki/nssdb")
+  local command = ("mkdir -p %s/.pki/nssdb && certutil -d %s -N --empty-password && "
+    .. "certutil -d %s -A -t C,, -n spec -i %s"):format(home, database, database, files.quote(ca))
+  assert(os.execute(command), command)
+end
+
+--- Starts a browser. Options: insecure (certificates are not checked), ca (the path
+--- of the certificate of an authority that it trusts), args.
+---@param opts { insecure: boolean?, ca: string?, args: string[]? }?
 ---@return spec.Browser
 function M.open(opts)
-  local driver = process.start({ "/usr/bin/chromedriver", "--port=0" }, { env = { HOME = files.tmpdir() } })
+  opts = opts or {}
+  local home = files.tmpdir()
+  if opts.ca then trust(home, opts.ca) end
+  local driver = process.start({ "/usr/bin/chromedriver", "--port=0" }, { env = { HOME = home } })
   local port = driver:wait_output("started successfully on port (%d+)", START)
   local self = setmetatable({ port = tonumber(port), driver = driver }, Browser)
-  self.session = call(self, "POST", "/session", capabilities(opts or {})).sessionId
+  self.session = call(self, "POST", "/session", capabilities(opts)).sessionId
   require("spec.helper.scope").defer(function()
     pcall(ask, self, "DELETE", "")
   end)

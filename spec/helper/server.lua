@@ -29,7 +29,9 @@ local function place(code, opts, dir)
     return files.write_file(dir .. "/" .. (opts.name or "app.lua"), transport.code(code)), dir
   end
   if transport.encrypted then
-    local script = ("dofile(%q)"):format(process.absolute(code))
+    local path = process.absolute(code) -- where the copy's own is not, and a file beside it may be
+    local script = ("local __filename, __dirname = %q, %q "):format(path, path:match("^(.*)/"))
+      .. files.read_file(path):gsub("^#[^\n]*", "", 1)
     return files.write_file(dir .. "/app.lua", transport.code(script)), process.root
   end
   return process.absolute(code), process.root
