@@ -26,6 +26,7 @@ describe("luaserve.static", function()
     if req.query.tag then res:setHeader("ETag", req.query.tag) end
     if req.query.type then res:setHeader("Content-Type", req.query.type) end
     if req.query.status then res.statusCode = tonumber(req.query.status) end
+    if req.query.vary then res:setHeader("Vary", req.query.vary) end
     if req.query.hook then res:onHead(function() require("timers").sleep(1) res:setHeader("X-Hook", "ran") end) end
     return site(req, res, not req.query.alone and function()
       res.statusCode = 404
@@ -364,6 +365,14 @@ describe("luaserve.static", function()
       end
       local part = get("/app.js", { ["Accept-Encoding"] = "gzip", Range = "bytes=0-3" })
       assert.same({ 206, "gzip", "gzip" }, { part.status, part.body, part.headers["content-encoding"] })
+    end)
+
+    it("are told of in Vary, behind what stands there", function()
+      for vary, want in pairs({ Origin = { "Origin", "Accept-Encoding" }, ["*"] = "*",
+        ["accept-encoding"] = "accept-encoding" }) do
+        local response = get("/app.js?vary=" .. vary, { ["Accept-Encoding"] = "gzip" })
+        assert.same({ "gzip bytes", want }, { response.body, response.headers.vary })
+      end
     end)
 
     it("are left alone where they are older, or switched off", function()

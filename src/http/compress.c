@@ -146,18 +146,6 @@ static enum coding choose(const struct exchange *x)
 
 /* ---- the head */
 
-static void add_vary(struct exchange *x)
-{
-    const struct header *h = headers_get(&x->response, STR("Vary"), 0);
-
-    for (; h != NULL; h = headers_get(&x->response, STR("Vary"),
-                                      (unsigned)(h - x->response.items) + 1))
-        if (headers_has_token(h->value, STR("Accept-Encoding")) ||
-            headers_has_token(h->value, STR("*")))
-            return;
-    headers_add(&x->response, &x->pool, STR("Vary"), STR("Accept-Encoding"));
-}
-
 /* The coded bytes are others than those that a strong tag stands for (RFC 9110
  * 8.8.3.3). */
 static void weaken_etag(struct exchange *x)
@@ -199,7 +187,7 @@ void compress_decide(struct exchange *x, int64_t length)
     c->decided = true;
     if (!may_code(x) || (!type_fits(x) && x->status != 304))
         return;
-    add_vary(x);
+    headers_vary(&x->response, &x->pool, STR("Accept-Encoding"));
     coding = choose(x);
     size = size_of(x, length);
     if (coding == CODING_NONE || x->status == 204 || x->status == 205 ||

@@ -9,6 +9,19 @@ static const struct header *find(const struct headers *h, struct str name)
     return headers_get(h, name, 0);
 }
 
+bool conditions_any(const struct headers *request)
+{
+    const struct header *field = request->items;
+    const struct header *end = field + request->n;
+
+    for (; field < end; field++)
+        if (field->id == HEADER_OTHER && field->name.n >= 5 &&
+            (str_ieq((struct str){field->name.p, 3}, STR("If-")) ||
+             str_ieq(field->name, STR("Range"))))
+            return true;
+    return false;
+}
+
 static struct str opaque(struct str tag)
 {
     return str_starts(tag, STR("W/")) ? str_skip(tag, 2) : tag;

@@ -26,6 +26,10 @@ struct range {
     int64_t from, n;
 };
 
+/* Whether request may have a field that the others here look at. False, as it
+ * is for most: the status is 200, and all is to be sent. */
+bool conditions_any(const struct headers *request);
+
 /* The status that a GET or HEAD is answered with by If-Match, If-None-Match,
  * If-Modified-Since and If-Unmodified-Since: 200, 304 or 412. */
 int conditions_status(const struct headers *request,

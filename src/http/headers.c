@@ -163,6 +163,18 @@ unsigned headers_remove(struct headers *h, struct str name)
     return gone;
 }
 
+void headers_vary(struct headers *h, struct pool *pool, struct str name)
+{
+    const struct header *field = headers_get(h, STR("Vary"), 0);
+
+    for (; field != NULL;
+         field = headers_get(h, STR("Vary"), (unsigned)(field - h->items) + 1))
+        if (headers_has_token(field->value, name) ||
+            headers_has_token(field->value, STR("*")))
+            return;
+    headers_add(h, pool, STR("Vary"), name);
+}
+
 struct str headers_lower(struct pool *pool, struct str name)
 {
     char *p = pool_alloc(pool, name.n);

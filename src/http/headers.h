@@ -83,6 +83,10 @@ struct header *headers_get(const struct headers *h, struct str name,
 /* Removes all fields of that name; returns their count. */
 unsigned headers_remove(struct headers *h, struct str name);
 
+/* Says in Vary that the response depends on the request's field of that name
+ * (borrowed as long as h), where it does not say so already. */
+void headers_vary(struct headers *h, struct pool *pool, struct str name);
+
 /* Returns name in lower case, in pool. */
 struct str headers_lower(struct pool *pool, struct str name);
 

@@ -26,6 +26,7 @@ struct sending {
     struct part parts[CONDITIONS_RANGES + 1];
     int count, at;
     bool by_wire; /* the codec sends ranges of files as they are */
+    bool bare;    /* the handler has set no fields, so that ours are new */
     char *piece;  /* what was read on a thread, owned; NULL */
     ssize_t got;  /* of it; -1: it failed */
 };
@@ -38,7 +39,8 @@ static struct str copy(struct exchange *x, struct str s)
 /* Sets a field, where the handler has not. */
 static void set(struct exchange *x, struct str name, struct str value)
 {
-    if (value.n > 0 && headers_get(&x->response, name, 0) == NULL)
+    if (value.n > 0 &&
+        (x->sending->bare || headers_get(&x->response, name, 0) == NULL))
         headers_add(&x->response, &x->pool, name, value);
 }
 
@@ -73,7 +75,7 @@ static struct file *choose(struct exchange *x, struct file *f)
         }
     }
     if (any)
-        set(x, STR("Vary"), name);
+        headers_vary(&x->response, &x->pool, name);
     if (best != f && accept_weight(&x->request, name, STR("identity")) > most)
         best = f;
     return best;
@@ -211,7 +213,6 @@ static void without_body(struct exchange *x, struct sending *s, int status)
     s->count = 0;
     headers_remove(&x->response, STR("Content-Type"));
     headers_remove(&x->response, STR("Content-Encoding"));
-    headers_remove(&x->response, STR("Content-Length"));
 }
 
 /* Decides on all of the answer but its bytes; returns their count, -1 where it
@@ -225,7 +226,9 @@ static int64_t decide(struct exchange *x, struct sending *s,
     set_fields(x, s->file, o);
     x->status = o->status;
     plan_all(s);
-    if (o->status != 200)
+    if (!s->bare)
+        headers_remove(&x->response, STR("Content-Length")); /* ours to say */
+    if (o->status != 200 || !conditions_any(&x->request))
         return s->file->size;
     v = validators_of(x, s->file);
     status = conditions_status(&x->request, &v);
@@ -233,7 +236,6 @@ static int64_t decide(struct exchange *x, struct sending *s,
         without_body(x, s, status);
         return status == 304 ? -1 : 0;
     }
-    headers_remove(&x->response, STR("Content-Length")); /* ours to say */
     return o->ranges ? plan(x, s, &v, now) : s->file->size;
 }
 
@@ -389,9 +391,10 @@ enum sending_state sending_begin(struct exchange *x, struct file *f,
 
     s->at = 0;
     s->piece = NULL;
+    s->bare = x->response.n == 0;
+    x->sending = s;
     s->file = choose(x, f);
     file_hold(s->file);
-    x->sending = s;
     length = decide(x, s, options, now);
     if (s->count == 1 && s->file->content != NULL && !x->bodyless)
         return send_small(x, s);
