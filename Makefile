@@ -26,7 +26,7 @@ DEV_luajit = libluajit2-5.1-dev
 DEV := $(or $(DEV_$(LUA)),$(error luaserve: LUA must be lua5.4 or luajit))
 # Libraries that pkg-config knows, each with Debian's package.
 LIBRARIES = openssl=libssl-dev libnghttp2=libnghttp2-dev zlib=zlib1g-dev \
-	libbrotlienc=libbrotli-dev libbrotlidec=libbrotli-dev libzstd=libzstd-dev
+	lmdb=liblmdb-dev libbrotlienc=libbrotli-dev libbrotlidec=libbrotli-dev libzstd=libzstd-dev
 # Those of the loadable modules, src/bind/NAME.c: NAME=LIBRARY=PACKAGE. A module
 # is built where its library is there.
 BINDINGS = sqlite=sqlite3=libsqlite3-dev fetch=libcurl=libcurl4-openssl-dev

@@ -69,13 +69,14 @@ local INTERNAL = {
 local IN_C = {
   ["src/script/l_response.c"] = "res:",
   ["src/script/l_headers.c"] = "res:",
+  ["src/script/l_store.c"] = "hits:",
   ["src/script/l_timer.c"] = "timer:",
 }
 
 -- Not for scripts, though there.
 local HIDDEN = {}
 for name in ([[ emitter:new events.tell req:start req:stop res:methods timer:isActive timer:sleep
-  timer:start timer:clear ]]):gmatch("%S+") do
+  timer:start timer:clear hits:open hits:swap hits:read hits:rows hits:path hits:encode hits:decode ]]):gmatch("%S+") do
   HIDDEN[name] = true
 end
 

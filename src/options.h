@@ -65,6 +65,8 @@ struct options {
     enum access_format log_format;
     const char *log; /* NULL: standard error */
     enum log_level log_level;
+    const char *store;   /* the store's file; NULL: in shared memory */
+    uint64_t store_size; /* bytes; 0: not given */
     const char *user, *group, *pid_file; /* NULL: not given */
     double drain_timeout;                /* seconds; 0: no limit */
     uint64_t threads;                    /* of net/work.h */

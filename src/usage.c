@@ -13,14 +13,15 @@
 #define AT(field) offsetof(struct options, field)
 #define LIMIT(field) offsetof(struct options, limits.field)
 #define KIB 1024.0
+#define MIB (1024 * 1024.0)
+#define TIB (1024 * 1024 * 1024 * 1024.0)
 #define GIB (1024 * 1024 * 1024.0)
 #define YEAR (365 * 24 * 3600.0)
 
 static const struct usage_row main_rows[] = {
     {'l', USAGE_LISTEN, "listen", "ADDR", "8080", 0, 0, 0,
      "serves an app that the script returns; repeatable:\n"
-     "8080, :8080 (all interfaces), [::1]:8080,\n"
-     "unix:/run/app.sock (default $HOST:$PORT or 8080)",
+     "8080, :8080 (all interfaces), unix:/run/app.sock",
      NULL},
     {0, USAGE_TEXTS, "tls-cert", "FILE", "cert.pem", AT(tls_cert), 0, 0,
      "serves them over TLS; PEM, with its chain", NULL},
@@ -42,6 +43,8 @@ static const struct usage_row main_rows[] = {
      "one line a request; - is standard output", NULL},
     {0, USAGE_LOG_FORMAT, "log-format", "NAME", "json", 0, 0, 0,
      "common, combined (default) or json", NULL},
+    {0, USAGE_TEXT, "store", "FILE", "/var/lib/app/store", AT(store), 0, 0,
+     "a file that keeps the store, sessions too", NULL},
     {0, USAGE_TEXT, "user", "NAME", "www-data", AT(user), 0, 0,
      "give up root and become this user", NULL},
     {0, USAGE_TEXT, "group", "NAME", "www-data", AT(group), 0, 0,
@@ -83,6 +86,8 @@ static const struct usage_row limit_rows[] = {
      "CPU time of one uninterrupted run of Lua", NULL},
     {0, USAGE_SIZE, "max-memory", "SIZE", "512M", AT(max_memory), 0, 1024 * GIB,
      "Lua memory of the process", NULL},
+    {0, USAGE_SIZE, "store-size", "SIZE", "256M", AT(store_size), MIB, TIB,
+     "the store, with the sessions", "32M"},
     {0, USAGE_COUNT, "max-connections", "N", "1000", LIMIT(max_connections), 0,
      1e9, "open connections", "9/10 of the descriptors"},
     {0, USAGE_COUNT, "max-requests", "N", "1000", LIMIT(max_requests), 0, 1e9,

@@ -15,6 +15,7 @@
 #include "net/loop.h"
 #include "proc/pidfile.h"
 #include "proc/privilege.h"
+#include "proc/store.h"
 #include "script/budget.h"
 #include "script/l_cluster.h"
 #include "script/l_process.h"
@@ -343,6 +344,7 @@ static void close_all(void)
     budget_close();
     work_free(work);
     script_close();
+    store_close();
 }
 
 int worker_run(const struct options *o, const char *binary)
@@ -358,6 +360,8 @@ int worker_run(const struct options *o, const char *binary)
     if (loop == NULL || open_logs() < 0)
         return 1;
     configure(binary, number);
+    configure(binary);
+    store_setup(o->store, o->store_size);
     work = work_new(loop->ev, (unsigned)o->threads);
     watch_signals();
     if (script_open(loop, work) < 0)

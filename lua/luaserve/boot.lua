@@ -185,6 +185,9 @@ local function load_own(name)
   return own[name]
 end
 
+-- Names that scripts may well have a file of their own for: then that is meant.
+local LATE = { store = "luaserve.store" }
+
 local function find_loader(name)
   local inner = builtin_name(name)
   if inner then return function() return load_own(inner) end, ":builtin:" end
@@ -195,6 +198,7 @@ local function find_loader(name)
   if not fn and root then fn, extra = load_c(name, tried, root) end
   if not fn then fn, extra = ask_searchers(name, tried) end
   if fn then return fn, extra end
+  if LATE[name] then return function() return load_own(LATE[name]) end, ":builtin:" end
   error("module '" .. name .. "' not found:\n\tno built-in module '" .. name .. "'" .. table.concat(tried), 0)
 end
 
@@ -370,7 +374,7 @@ local function check_module(name, where, seen)
   seen[name] = true
   local path = search_path(name, package.path, {})
   if not path then
-    return search_path(name, package.cpath, {}) ~= nil or complain(where .. ": module '" .. name .. "' not found")
+    return LATE[name] ~= nil or search_path(name, package.cpath, {}) ~= nil or complain(where .. ": module '" .. name .. "' not found")
   end
   local text, message = read(path)
   if not text then return complain(message) end

@@ -26,6 +26,7 @@ static const struct {
     {"luaserve.core.server", l_server_open},
     {"luaserve.core.socket", l_socket_open},
     {"luaserve.core.static", l_static_open},
+    {"luaserve.core.store", l_store_open},
     {"luaserve.core.template", l_template_open},
     {"luaserve.core.timer", l_timer_open},
     {"luaserve.core.tls", l_tls_open},

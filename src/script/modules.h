@@ -34,6 +34,7 @@ int l_response_open(lua_State *L);
 int l_server_open(lua_State *L);
 int l_socket_open(lua_State *L);
 int l_static_open(lua_State *L);
+int l_store_open(lua_State *L);
 int l_template_open(lua_State *L);
 int l_timer_open(lua_State *L);
 int l_tls_open(lua_State *L);
