@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "http/server.h"
@@ -279,6 +280,18 @@ static void configure(const char *binary, int number)
         s->workers = options->workers;
 }
 
+/* What root makes is to be used by who it becomes. */
+static void prepare_store(void)
+{
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+
+    store_setup(options->store, options->store_size);
+    if (uid == 0 && (options->user != NULL || options->group != NULL) &&
+        privilege_find(options->user, options->group, &uid, &gid) == 0)
+        store_give(uid, gid);
+}
+
 static void remove_pidfile(void)
 {
     pidfile_remove(options->pid_file);
@@ -360,8 +373,7 @@ int worker_run(const struct options *o, const char *binary)
     if (loop == NULL || open_logs() < 0)
         return 1;
     configure(binary, number);
-    configure(binary);
-    store_setup(o->store, o->store_size);
+    prepare_store();
     work = work_new(loop->ev, (unsigned)o->threads);
     watch_signals();
     if (script_open(loop, work) < 0)

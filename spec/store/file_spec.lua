@@ -105,9 +105,9 @@ describe("a store in shared memory", function()
 
   it("that a killed process has left goes when another is made", function()
     local server = helper.serve_handler("return tostring(hits:incr('n'))", { before = OPEN .. [[
-print("in " .. require("luaserve.core.store").path())
+print("in " .. (require("luaserve.core.store").share()))
 ]] })
-    local folder = server:wait_output("in (%S+)/store")
+    local folder = server:wait_output("in (%S+)/store\n")
     server:kill("SIGKILL")
     server:wait_exit()
     assert.truthy(require("lfs").attributes(folder))

@@ -130,3 +130,15 @@ int privilege_drop(const char *user, const char *group, char *error,
     }
     return 0;
 }
+
+int privilege_find(const char *user, const char *group, uid_t *uid, gid_t *gid)
+{
+    struct identity who;
+    char error[256];
+
+    if (look_up(user, group, &who, error, sizeof error) < 0)
+        return -1;
+    *uid = who.uid;
+    *gid = who.gid;
+    return 0;
+}

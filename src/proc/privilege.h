@@ -5,6 +5,7 @@
 #define PROC_PRIVILEGE_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Whether privilege_drop can succeed later, as far as that can be told before:
  * both names exist, and this process may become them. Returns 0, or -1 and a
@@ -19,5 +20,9 @@ int privilege_check(const char *user, const char *group, char *error,
  * changed halfway and must exit. */
 int privilege_drop(const char *user, const char *group, char *error,
                    size_t size);
+
+/* The ids of these names, as privilege_drop would take them. Returns 0 or -1.
+ */
+int privilege_find(const char *user, const char *group, uid_t *uid, gid_t *gid);
 
 #endif

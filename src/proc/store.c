@@ -25,10 +25,17 @@ void store_setup(const char *path, uint64_t size)
     store_db_setup(path, size);
 }
 
+void store_give(uid_t uid, gid_t gid)
+{
+    store_db_give(uid, gid);
+}
+
 const char *store_share(char error[static STORE_ERROR_SIZE])
 {
-    if (store_db_open() == 0)
-        return store_db_path();
+    const char *path = store_db_path();
+
+    if (path != NULL)
+        return path;
     snprintf(error, STORE_ERROR_SIZE, "%s", store_db_error());
     return NULL;
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum {
     STORE_NAME_MAX = 64, /* bytes of a table's name */
@@ -47,8 +48,13 @@ enum store_edit { STORE_KEEP, STORE_WRITE, STORE_REMOVE };
  * out of the environment, which wins. */
 void store_setup(const char *path, uint64_t size);
 
-/* The path that workers are to be given in STORE_ENV, before the first of them
- * starts; valid until the process ends. Returns NULL and a line in error. */
+/* Has what is made belong to that user and group; for root, who becomes them.
+ */
+void store_give(uid_t uid, gid_t gid);
+
+/* The path that workers are to be given in STORE_ENV; valid until the process
+ * ends. Makes nothing but the folder in shared memory: the first that opens a
+ * table makes the file. Returns NULL and a line in error. */
 const char *store_share(char error[static STORE_ERROR_SIZE]);
 
 /* Opens the table, making it where it is new; max_bytes limits what it may

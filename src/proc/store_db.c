@@ -32,6 +32,8 @@ struct store_db store_db;
 static struct {
     char path[STORE_PATH_SIZE];
     uint64_t size; /* 0: the default, or less */
+    uid_t uid;     /* whose it is to be; -1: ours */
+    gid_t gid;
     bool is_given; /* the path was */
     bool is_made;  /* by us, in memory: we remove it */
     char error[STORE_ERROR_SIZE];
@@ -66,36 +68,39 @@ int store_db_fail(int code)
 
 /* ---- where it is ---- */
 
+/* Sets the path, in full, since workers and scripts may be in other folders. */
+static void set_path(const char *path)
+{
+    char folder[STORE_PATH_SIZE];
+    bool relative = path[0] != '/' && getcwd(folder, sizeof folder) != NULL;
+
+    place.is_given = true;
+    if (snprintf(place.path, sizeof place.path, "%s%s%s",
+                 relative ? folder : "", relative ? "/" : "",
+                 path) >= (int)sizeof place.path)
+        place.path[0] = '\0'; /* it cannot be opened */
+}
+
 void store_db_setup(const char *path, uint64_t size)
 {
     const char *told = getenv(STORE_ENV);
 
     place.size = size;
+    place.uid = (uid_t)-1;
+    place.gid = (gid_t)-1;
     if (told != NULL && *told) {
-        place.is_given = true;
-        store_db.in_memory = strncmp(told, "/dev/shm/", 9) == 0;
-        snprintf(place.path, sizeof place.path, "%s", told);
+        store_db.in_memory = store_file_is_made(told);
+        set_path(told);
     } else if (path != NULL) {
-        place.is_given = true;
-        snprintf(place.path, sizeof place.path, "%s", path);
+        set_path(path);
     }
     (void)unsetenv(STORE_ENV);
 }
 
-/* The path in full, since workers and scripts may be in other folders. */
-static void settle_path(void)
+void store_db_give(uid_t uid, gid_t gid)
 {
-    char full[STORE_PATH_SIZE], *path = realpath(place.path, NULL);
-
-    if (path != NULL &&
-        snprintf(full, sizeof full, "%s", path) < (int)sizeof full)
-        memcpy(place.path, full, sizeof full);
-    free(path);
-}
-
-const char *store_db_path(void)
-{
-    return place.path;
+    place.uid = uid;
+    place.gid = gid;
 }
 
 static void remove_made(void)
@@ -109,16 +114,22 @@ static int make_place(void)
 {
     static bool is_registered;
 
-    if (place.is_given)
+    if (place.is_given || place.is_made)
         return 0;
     if (store_file_make(place.path, place.error, sizeof place.error) < 0)
         return -1;
     place.is_made = true;
     store_db.in_memory = true;
+    store_file_give(place.path, place.uid, place.gid);
     if (!is_registered)
         (void)at_quick_exit(remove_made);
     is_registered = true;
     return 0;
+}
+
+const char *store_db_path(void)
+{
+    return make_place() == 0 ? place.path : NULL;
 }
 
 /* ---- opening ---- */
@@ -244,7 +255,6 @@ static int open_file(int fd, bool alone)
 {
     int failure;
 
-    settle_path();
     if (prepare(fd, alone) < 0)
         return -1;
     failure = open_env(alone);
@@ -256,6 +266,8 @@ static int open_file(int fd, bool alone)
     if (failure != 0)
         return fail_open(failure);
     mdb_txn_reset(store_db.reader);
+    if (alone)
+        store_file_give(place.path, place.uid, place.gid);
     return 0;
 }
 

@@ -34,6 +34,7 @@ extern struct store_db store_db;
 
 /* See proc/store.h. */
 void store_db_setup(const char *path, uint64_t size);
+void store_db_give(uid_t uid, gid_t gid);
 const char *store_db_path(void);
 void store_db_close(void);
 const char *store_db_error(void);

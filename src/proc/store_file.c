@@ -86,16 +86,46 @@ int store_file_make(char path[static STORE_PATH_SIZE], char *error, size_t size)
     return 0;
 }
 
+bool store_file_is_made(const char *path)
+{
+    static const char start[] = MEMORY "/" PREFIX;
+
+    return strncmp(path, start, sizeof start - 1) == 0;
+}
+
+/* The folder of the path. */
+static void folder_of(const char *path, char folder[static STORE_PATH_SIZE])
+{
+    char *slash;
+
+    snprintf(folder, STORE_PATH_SIZE, "%s", path);
+    slash = strrchr(folder, '/');
+    if (slash != NULL)
+        *slash = '\0';
+}
+
+void store_file_give(const char *path, uid_t uid, gid_t gid)
+{
+    char other[STORE_PATH_SIZE + 8];
+    int failures = 0;
+
+    if (uid == (uid_t)-1)
+        return;
+    if (store_file_is_made(path)) {
+        folder_of(path, other);
+        failures += chown(other, uid, gid) < 0;
+    }
+    failures += chown(path, uid, gid) < 0;
+    snprintf(other, sizeof other, "%s-lock", path);
+    failures += chown(other, uid, gid) < 0;
+    (void)failures; /* it is not there yet, or whoever opens it will say so */
+}
+
 void store_file_remove(const char *path)
 {
     char folder[STORE_PATH_SIZE];
-    char *slash;
 
-    snprintf(folder, sizeof folder, "%s", path);
-    slash = strrchr(folder, '/');
-    if (slash == NULL)
-        return;
-    *slash = '\0';
+    folder_of(path, folder);
     remove_files(folder);
 }
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { STORE_PATH_SIZE = 1024 };
 
@@ -15,6 +16,12 @@ enum { STORE_PATH_SIZE = 1024 };
  * as in use until the process ends. Returns 0, or -1 and error. */
 int store_file_make(char path[static STORE_PATH_SIZE], char *error,
                     size_t size);
+
+/* Whether the path is one of store_file_make, maybe in another process. */
+bool store_file_is_made(const char *path);
+
+/* Gives what there is (a made folder, the file, its lock) to that user. */
+void store_file_give(const char *path, uid_t uid, gid_t gid);
 
 /* Removes the folder of store_file_make. */
 void store_file_remove(const char *path);

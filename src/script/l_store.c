@@ -522,13 +522,16 @@ static int count_rows(lua_State *L)
     return 1;
 }
 
-/* path() -> the file; for tests */
-static int file_path(lua_State *L)
+/* share() -> the file for workers, and the variable that tells them; nil,
+ * message where there can be none */
+static int share(lua_State *L)
 {
     char error[STORE_ERROR_SIZE];
+    const char *path = store_share(error);
 
-    lua_pushstring(L, store_share(error));
-    return 1;
+    lua_pushstring(L, path);
+    lua_pushstring(L, path != NULL ? STORE_ENV : error);
+    return 2;
 }
 
 /* encode(value) -> bytes, as a store would keep it; for sessions */
@@ -570,7 +573,7 @@ int l_store_open(lua_State *L)
         {"open", open_table},     {"swap", swap},
         {"read", read_version},   {"encode", encode_value},
         {"decode", decode_value}, {"rows", count_rows},
-        {"path", file_path},      {NULL, NULL}};
+        {"share", share},         {NULL, NULL}};
 
     luaL_newmetatable(L, TABLE);
     luaL_newlib(L, functions);

@@ -6,6 +6,7 @@ local events = require "events"
 local native = require "luaserve.core.cluster"
 local process = require "process"
 local sockets = require "luaserve.cluster.sockets"
+local store = require "luaserve.core.store"
 local timers = require "timers"
 
 local M = {
@@ -207,6 +208,8 @@ local function environment(env)
   local merged, list = {}, {}
   for name, value in pairs(process.env) do merged[name] = value end
   for name, value in pairs(env or {}) do merged[name] = value end
+  local path, variable = store.share()
+  if path then merged[variable] = path end
   for name, value in pairs(merged) do table.insert(list, tostring(name) .. "=" .. tostring(value)) end
   return list
 end

@@ -1,0 +1,73 @@
+-- The store of a cluster: one for all workers, whoever of them dies.
+local helper = require("spec.helper")
+
+local APP = [[
+local store = require "luaserve.store"
+local hits = assert(store.open("hits"))
+return function(req)
+  return ("%d %d %s"):format(hits:incr("n"), process.pid, (require("luaserve.core.store").share()))
+end
+]]
+
+local function ask(server)
+  local n, pid, path = helper.get(server, "/").body:match("^(%d+) (%d+) (%S+)$")
+  return tonumber(n), tonumber(pid), path
+end
+
+--- Asks until count other workers have answered. Returns the last number, their pids and the path.
+local function ask_workers(server, count, but)
+  local pids, seen, last, path = {}, 0, nil, nil
+  helper.wait_for(function()
+    local n, pid, file = ask(server)
+    assert.is_true(last == nil or n == last + 1, "another count in another worker")
+    last, path = n, file
+    if pid ~= but and not pids[pid] then
+      pids[pid], seen = true, seen + 1
+    end
+    return seen == count
+  end, "the workers to answer", 20)
+  return last, pids, path
+end
+
+describe("the store of a cluster", function()
+  it("is one for all workers, outlives each, and goes with the primary", function()
+    local server = helper.serve(APP, { listen = true, args = { "--workers", "2" } })
+    local last, pids, path = ask_workers(server, 2)
+    local victim = next(pids)
+    assert.truthy(require("lfs").attributes(path))
+    os.execute("kill -9 " .. victim)
+    local after = ask_workers(server, 2, victim)
+    assert.is_true(after > last)
+    server:stop()
+    assert.is_nil(require("lfs").attributes(path))
+  end)
+
+  it("is in the file of --store for workers and for those of the next start", function()
+    local path = helper.tmpdir() .. "/store"
+    local options = { listen = true, args = { "--workers", "2", "--store", path } }
+    local server = helper.serve(APP, options)
+    local last, _, file = ask_workers(server, 2)
+    assert.are.equal(path, file)
+    server:stop()
+    server = helper.serve(APP, options)
+    assert.are.equal(last + 1, (ask(server)))
+  end)
+
+  it("is shared by what cluster.fork starts", function()
+    local server = helper.serve([[
+local cluster, http, store = require "cluster", require "http", require "luaserve.store"
+local hits = store.open("hits")
+if cluster.isPrimary then
+  hits:set("n", 100)
+  cluster.fork({ NAME = "one" })
+  cluster.fork()
+else
+  local server = http.createServer(function()
+    return ("%d %d %s"):format(hits:incr("n"), process.pid, (require("luaserve.core.store").share()))
+  end)
+  server:listen(0, "127.0.0.1", function() print("port " .. server:address().port) end)
+end
+]], { ports = 2 })
+    assert.is_true(ask_workers(server, 2) > 100)
+  end)
+end)
