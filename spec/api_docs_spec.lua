@@ -26,6 +26,7 @@ local REFERENCE = helper.read_file("docs/api.md")
 local FILES = {
   ["lua/luaserve/init.lua"] = { M = "luaserve." },
   ["lua/luaserve/console.lua"] = { M = "console." },
+  ["lua/luaserve/client.lua"] = { M = false, Request = "request:", Answer = "response:" },
   ["lua/luaserve/incoming.lua"] = { M = false, Request = "req:" },
   ["lua/luaserve/body.lua"] = { M = false, Request = "req:" },
   ["lua/luaserve/outgoing.lua"] = { M = false, Response = "res:" },
@@ -203,6 +204,7 @@ describe("the reference", function()
         reader = fs.createReadStream(__filename), writer = fs.createWriteStream("/dev/null"),
         timer = setTimeout(function() end, 1), hash = require("crypto").createHash("sha256"),
         params = url.URLSearchParams("a=1"), address = url.URL("http://x/"),
+        request = http.request("http://127.0.0.1:1/"), response = require("luaserve.client").ClientAnswer,
         target = { finish = print } }
       local function callable(value)
         if type(value) == "function" then return true end

@@ -5,6 +5,8 @@ local process = require "process"
 
 local M = {}
 
+local loaded = {} -- by name
+
 local function folders()
   local home = path.dirname(process.execPath)
   return { home .. "/bind", home .. "/../lib/luaserve" }
@@ -21,11 +23,15 @@ end
 ---@param package_name string Debian's name of what it needs
 ---@return table
 function M.load(name, package_name)
+  if loaded[name] then return loaded[name] end
   for _, folder in ipairs(folders()) do
     local file = folder .. "/" .. name .. ".so"
     if exists(file) then
       local open, message = package.loadlib(file, "luaopen_luaserve_bind_" .. name)
-      if open then return open("luaserve.bind." .. name, file) end
+      if open then
+        loaded[name] = open("luaserve.bind." .. name, file)
+        return loaded[name]
+      end
       error(("luaserve.%s cannot be loaded (apt-get install %s?): %s"):format(name, package_name, message), 0)
     end
   end

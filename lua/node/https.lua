@@ -281,4 +281,24 @@ function M.redirect(options)
   end
 end
 
+-- ---- requests to other servers: lua/luaserve/client.lua
+
+--- Makes a request to another server, which is sent by its finish.
+---@param first string|table a URL, or options
+---@param second table? options
+---@param callback fun(res: ClientAnswer)?
+---@return ClientRequest
+function M.request(first, second, callback)
+  return require("luaserve.client").request("https:", first, second, callback)
+end
+
+--- The same without a body, sent at once.
+---@param first string|table
+---@param second table?
+---@param callback fun(res: ClientAnswer)?
+---@return ClientRequest
+function M.get(first, second, callback)
+  return require("luaserve.client").get("https:", first, second, callback)
+end
+
 return M

@@ -26,6 +26,7 @@
 #include <lauxlib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define PLUGIN_VERSION 2
 #define PLUGIN_EXPORT __attribute__((visibility("default")))
