@@ -32,6 +32,12 @@ local watched = { close = CLOSE + ABORTED, aborted = ABORTED, error = ABORTED }
 ---@field cookies table<string, string>
 ---@field signedCookies table<string, string|false> false where the signature does not fit
 ---@field ip string of the client
+---@field ips string[] those of the client and the proxies behind it, where "trust proxy" is set
+---@field hostname string? of the Host, without its port
+---@field protocol string "http" or "https"
+---@field secure boolean
+---@field app App? that serves it, with these:
+---@field params table<string, string> of the route's pattern
 ---@field id string that no other request has
 local Request = events.inherit(request.methods)
 Request.readableEnded = false
@@ -113,6 +119,10 @@ function request.getters.signedCookies(self)
   local values = require("luaserve.cookies").signed(self)
   rawset(self, "signedCookies", values)
   return values
+end
+
+for _, name in ipairs { "ips", "hostname", "protocol", "secure" } do
+  request.getters[name] = function(self) return require("luaserve.proxy")[name](self) end
 end
 
 M.meta = { __index = request.index, __metatable = false, __name = "IncomingMessage" }

@@ -57,6 +57,8 @@ setmetatable(M, { __index = function(self, name)
   local part = require("luaserve." .. name)
   rawset(self, name, part)
   return part
+end, __call = function(_, settings)
+  return require("luaserve.app").new(settings)
 end })
 
 return M

@@ -7,7 +7,7 @@ local native = require "luaserve.core.server"
 local response = require "luaserve.core.response"
 
 local M = {
-  tagging = false, -- whether an app of this process has its answers tagged: see luaserve/etag.lua
+  tagging = false, -- whether an app of this process has its answers tagged, or indented: see luaserve/reply.lua
 }
 
 -- As bits, in script/context.h.
@@ -150,7 +150,7 @@ end
 -- ---- what is loaded when it is first used: lua/luaserve/reply.lua
 
 for _, name in ipairs { "status", "send", "json", "html", "text", "redirect", "cookie", "clearCookie", "sendFile",
-  "download", "attachment", "type", "vary" } do
+  "download", "attachment", "render", "type", "vary" } do
   Response[name] = function(self, ...)
     if type(self) ~= "table" then error("req or res expected; call the method with ':'", 2) end
     return require("luaserve.reply")[name](self, ...)

@@ -140,6 +140,22 @@ function M.text(self, text)
   return (send_as(self, "text", text, TEXT))
 end
 
+--- Sends a view, a template in a file below the folder of the setting "views", as HTML.
+--- Raises where it is not there, or fails. Waits where it has to be read.
+---@param self ServerResponse
+---@param name string a path in that folder; without an extension, .html is meant
+---@param data table? what the template finds as its globals
+---@return self
+function M.render(self, name, data)
+  check_open(self, 2)
+  if type(name) ~= "string" then error("res:render needs the name of a view, not a " .. type(name), 2) end
+  if data ~= nil and type(data) ~= "table" then error("res:render takes a table of data, not a " .. type(data), 2) end
+  local app = rawget(cookies.req_of(self), "app")
+  local text = require("luaserve.template").render(app and app:setting("views") or "views", name, data)
+  default_type(self, HTML)
+  return deliver(self, text)
+end
+
 -- ---- the head
 
 --- Sets the Content-Type: of an extension or a file name ("html", "a.png"), or as

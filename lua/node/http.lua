@@ -49,18 +49,16 @@ local function is_answer(value)
   return meta == nil or meta == array_meta
 end
 
-local SORTED = { sort = true } -- so that a tag is the same in every worker
-
 local function send(res, status, body)
   if status then res.statusCode = status end
-  local kind, tagging = "application/json", outgoing.tagging
+  if outgoing.tagging then return require("luaserve.reply").send(res, body) end
+  local kind = "application/json"
   if type(body) == "string" then
     kind = body:find("^%s*<") and "text/html; charset=utf-8" or "text/plain; charset=utf-8"
   else
-    body = json.encode(body, tagging and SORTED or nil)
+    body = json.encode(body)
   end
   if not res:hasHeader("Content-Type") then res:setHeader("Content-Type", kind) end
-  if tagging then body = require("luaserve.etag").apply(res, body) end
   res:finish(body)
 end
 
@@ -92,6 +90,8 @@ local function settle(res, first, second)
   if is_answer(second) then return send(res, first, second) end
   if second == nil and core.alone() then return settle_status(res, first) end
 end
+
+M._settle = settle -- for apps, whose error handlers answer as well
 
 -- ---- who gets what
 
@@ -226,20 +226,24 @@ end
 local function callable(value)
   if type(value) == "function" then return value end
   local meta = type(value) == "table" and getmetatable(value)
-  if type(meta) == "table" and meta.__call then
+  if type(meta) ~= "table" then return end
+  if meta.__serve then return meta.__serve(value) end -- an app: what it lacks is found here
+  if meta.__call then
     return function(...) return value(...) end
   end
 end
 
 local function read_options(options, handler, level)
-  if callable(options) then return {}, callable(options) end
+  local alone = callable(options)
+  if alone then return {}, alone end
   if options ~= nil and type(options) ~= "table" then
     error("createServer needs a function, or options and a function, not " .. type(options), level + 1)
   end
-  if handler ~= nil and not callable(handler) then
+  local fn = callable(handler)
+  if handler ~= nil and not fn then
     error("the handler of a server must be a function, not " .. type(handler), level + 1)
   end
-  return options or {}, callable(handler)
+  return options or {}, fn
 end
 
 --- createServer, where what is wrong is at that level of the stack.

@@ -258,9 +258,9 @@ describe("res", function()
   end)
 
   it("tags what handlers return, where an app has that switched on", function()
-    local tagging = helper.serve_handler("req.app = { setting = function() return true end } return { b = 1, a = 2 }", {
-      before = "require('luaserve.outgoing').tagging = true",
-    })
+    local tagging = helper.serve_handler("return app(req, res)", { before = [[
+      local app = require("luaserve")({ etag = true })
+      app:get("/", function() return { b = 1, a = 2 } end)]] })
     local first = helper.get(tagging, "/")
     assert.equal('{"a":2,"b":1}', first.body)
     assert.equal(304, helper.get(tagging, "/", { ["If-None-Match"] = first.headers.etag }).status)

@@ -40,6 +40,7 @@ struct context {
     bool spent;         /* on_close has been told to Lua */
     bool over;          /* the body is over its limit */
     bool late;          /* waits for the body end with "timeout" */
+    bool failed;        /* failure.c's hook was asked to answer */
     enum closed why;
     enum context_reading reading;
     uint64_t limit; /* bytes of body that CONTEXT_ALL may collect */

@@ -12,6 +12,10 @@
 #include "script/call.h"
 #include "script/context.h"
 #include "script/script.h"
+#include "script/slot.h"
+
+static int hook;
+static const char *reported; /* the traceback, for the hook */
 
 struct failure {
     struct call *call;
@@ -167,6 +171,46 @@ static void describe_failure(struct failure *f)
         lua_pop(script_thread(), n);
 }
 
+void failure_set_hook(lua_State *L)
+{
+    slot_give(L, hook);
+    hook = slot_of(L, -1);
+    lua_pop(L, 1);
+}
+
+void failure_push_reported(lua_State *L)
+{
+    if (reported != NULL)
+        lua_pushstring(L, reported);
+    else
+        lua_pushnil(L);
+}
+
+/* Has the hook answer, in a call of its own. False where it cannot: there is
+ * none, it was asked before, or it is too late. */
+static bool ask_hook(struct failure *f, const char *trace)
+{
+    struct context *context = f->call->context;
+    struct exchange *x = context != NULL ? context->x : NULL;
+    struct call *call;
+
+    if (hook == 0 || x == NULL || x->codec == NULL || x->head_sent ||
+        x->ended_out || context->failed || context->slot == 0 || f->plain ||
+        budget_spent() || f->trace == NULL)
+        return false;
+    context->failed = true;
+    call = call_new(context);
+    if (call == NULL)
+        return false;
+    slot_push(call->co, hook);
+    lua_xmove(f->call->co, call->co, 1);
+    slot_push(call->co, context->slot);
+    reported = trace;
+    call_start(call, 2);
+    reported = NULL;
+    return true;
+}
+
 void failure_report(struct call *call)
 {
     struct context *context = call->context;
@@ -183,7 +227,8 @@ void failure_report(struct call *call)
                   (int)x->target.n, x->target.p, trace);
     else
         log_error("%s", trace);
-    context_fail(context, f.status, str_of(f.text ? f.text : ""));
+    if (!ask_hook(&f, trace))
+        context_fail(context, f.status, str_of(f.text ? f.text : ""));
     mem_free(f.text);
     mem_free(f.trace);
 }

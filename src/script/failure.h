@@ -26,7 +26,18 @@ void failure_push_trace(lua_State *L, lua_State *co, int i, const char *text);
 
 /* [-0, +0, -] Logs the failure of call, whose error value is on top of its
  * coroutine's stack, and answers for it: with the status that the value asks
- * for, 503 where the budget is spent, else 500. */
+ * for, 503 where the budget is spent, else 500. Where nothing of the answer has
+ * left, the function of failure_set_hook is asked first, which may take the
+ * error value off that stack. */
 void failure_report(struct call *call);
+
+/* [-1, +0, m] The function on top of L is called as fn(err, res) in the context
+ * of each failure, in a call of its own, once for each request; it answers. Its
+ * own failure is answered as usual. */
+void failure_set_hook(lua_State *L);
+
+/* [-0, +1, m] Pushes the traceback of the failure for which the hook has just
+ * been called, before it waits; else nil. */
+void failure_push_reported(lua_State *L);
 
 #endif

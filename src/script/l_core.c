@@ -294,6 +294,13 @@ static int raise_here(lua_State *L)
     return lua_error(L);
 }
 
+/* where() -> "app.lua:7: ", where in the script the caller was called, or "" */
+static int where(lua_State *L)
+{
+    call_where(L, 1);
+    return 1;
+}
+
 /* errno(number, syscall, path) -> an error value worded as Node does */
 static int new_errno(lua_State *L)
 {
@@ -397,7 +404,8 @@ int l_core_open(lua_State *L)
         {"counts", counts},      {"yield", yield},
         {"canYield", can_yield}, {"keepTrace", failure_keep},
         {"forgetTrace", forget_trace},
-        {"alone", is_alone},     {NULL, NULL}};
+        {"alone", is_alone},     {"where", where},
+        {NULL, NULL}};
 
     luaL_newmetatable(L, WAITER);
     luaL_newlib(L, waiters);

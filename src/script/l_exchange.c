@@ -8,6 +8,7 @@
 #include "net/conn.h"
 #include "script/call.h"
 #include "script/context.h"
+#include "script/failure.h"
 #include "script/l_response.h"
 #include "script/l_server.h"
 #include "script/l_socket.h"
@@ -356,13 +357,45 @@ static int told(lua_State *L)
     return 3;
 }
 
+/* [-0, +0, m] onFail(fn): fn(err, res) answers where a request has failed and
+ * nothing of its head has left. */
+static int on_fail(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    failure_set_hook(L);
+    return 0;
+}
+
+/* [-0, +1, m] reported() -> the traceback of what onFail's fn is called for,
+ * until it waits */
+static int get_reported(lua_State *L)
+{
+    failure_push_reported(L);
+    return 1;
+}
+
+/* [-0, +0, v] fail(res, status[, text]): answers with that status, as a failure
+ * does that nobody handles. */
+static int fail(lua_State *L)
+{
+    struct context *c = context_check(L, 1);
+    struct str text = {NULL, 0};
+
+    if (!lua_isnoneornil(L, 3))
+        text.p = luaL_checklstring(L, 3, &text.n);
+    context_fail(c, (int)luaL_checkinteger(L, 2), text);
+    return 0;
+}
+
 void l_exchange_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"setup", setup},   {"req", req_of},
-        {"watch", watch},   {"holdContinue", hold_continue},
-        {"expire", expire}, {"told", told},
-        {NULL, NULL}};
+        {"setup", setup},    {"req", req_of},
+        {"onFail", on_fail}, {"reported", get_reported},
+        {"fail", fail},      {"watch", watch},
+        {"expire", expire},  {"holdContinue", hold_continue},
+        {"told", told},      {NULL, NULL}};
     static const luaL_Reg makers[] = {
         {"make", make}, {"take", take}, {NULL, NULL}};
 
