@@ -18,7 +18,8 @@
 
 enum {
     MEM_KEPT = 8 * 1024 * 1024, /* free bytes that malloc does not give back */
-    MEM_APART = 1024 * 1024     /* from so many on, a block is mapped alone */
+    MEM_APART = 4 * 1024 * 1024 /* from so many on, a block is mapped alone,
+                                 * and costs a page fault for each 4 KiB */
 };
 
 /* Tells malloc what a server is like; to be called before there are threads.

@@ -102,25 +102,29 @@ static int start_thread(struct work *work)
     return 0;
 }
 
-/* Takes everything out of from, in order, into the empty list to. */
-static void take_all(struct list *to, struct list *from)
+/* Moves the first of from, at most n in order, into the empty list to. */
+static void take_some(struct list *to, struct list *from, int n)
 {
     struct list *node;
 
-    while ((node = list_shift(from)) != NULL)
+    while (n-- > 0 && (node = list_shift(from)) != NULL)
         list_push(to, node);
 }
 
-/* Calls done() for what has finished by now; jobs that finish meanwhile have
- * woken the loop again. */
+/* Calls done() for what has finished by now, or for a batch of it: signals and
+ * sockets have their turn before the next one. */
 static void deliver(struct work *work)
 {
     struct list jobs, *node;
+    bool more;
 
     list_init(&jobs);
     pthread_mutex_lock(&work->lock);
-    take_all(&jobs, &work->finished);
+    take_some(&jobs, &work->finished, WORK_BATCH);
+    more = !list_empty(&work->finished);
     pthread_mutex_unlock(&work->lock);
+    if (more)
+        ev_async_send(work->loop, &work->wake_loop);
     while ((node = list_shift(&jobs)) != NULL) {
         struct job *job = LIST_ITEM(node, struct job, link);
 

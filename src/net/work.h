@@ -13,9 +13,10 @@
 #include "base/list.h"
 
 enum {
-    WORK_THREADS = 4,            /* the default */
-    WORK_THREADS_MAX = 128,      /* more are taken as this many */
-    WORK_STACK_SIZE = 256 * 1024 /* bytes of each thread's stack */
+    WORK_THREADS = 4,             /* the default */
+    WORK_THREADS_MAX = 128,       /* more are taken as this many */
+    WORK_STACK_SIZE = 256 * 1024, /* bytes of each thread's stack */
+    WORK_BATCH = 32               /* jobs whose ends are told in one turn */
 };
 
 struct work;
