@@ -45,7 +45,10 @@ local function click_through(server, path, body)
     browser:go(("%s://127.0.0.1:%d%s"):format(encrypted and "https" or "http", server.port, path))
     body(browser, scheme)
     local folder = os.getenv("SCREENSHOTS") -- to look at
-    if folder then browser:screenshot(("%s/%s-%s.png"):format(folder, browser:title(), scheme)) end
+    if folder then
+      local title = browser:title():gsub("/", " ")
+      browser:screenshot(("%s/%s-%s.png"):format(folder, title, scheme))
+    end
   end
   assert.same({}, browser:errors())
 end
@@ -292,6 +295,25 @@ example("static", function()
       assert.same({ 404, "nosniff" }, { response.status, response.headers["x-content-type-options"] })
       assert.matches("<h1>Not here</h1>", response.body)
     end
+  end)
+
+  it("is walked through by its links", function()
+    local function follows(browser, link, title)
+      browser:click(link)
+      browser:wait_for(("document.title == %q"):format(title), title)
+    end
+    click_through(server, "/", function(browser)
+      assert.equal("A site of files", browser:title())
+      follows(browser, "a[href='/about/']", "About")
+      follows(browser, "a[href='/']", "A site of files")
+      follows(browser, "a[href='/letters/']", "Index of /letters/")
+      assert.equal(3, browser:count("tbody tr"))
+      follows(browser, "a[href='../']", "A site of files")
+      follows(browser, "a[href='/letters/']", "Index of /letters/")
+      browser:click("a[href='./a.txt']")
+      browser:wait_for("document.body.textContent.indexOf('Dear a') >= 0", "the letter")
+      browser:go(browser:url():gsub("a%.txt$", ""))
+    end)
   end)
 end)
 

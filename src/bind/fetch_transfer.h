@@ -6,6 +6,7 @@
 #define BIND_FETCH_TRANSFER_H
 
 #include <curl/curl.h>
+#include <stdint.h>
 
 #include "bind/queue.h"
 
