@@ -10,7 +10,7 @@ local PAGE = [[
 <meta name="color-scheme" content="light dark">
 <title>%s</title>
 <style>
-:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 14%%, transparent);
+:root { color-scheme: light dark; --line: rgb(128 128 128 / .25);
   --dim: color-mix(in srgb, currentColor 62%%, transparent); --link: #0b57d0; }
 @media (prefers-color-scheme: dark) { :root { --link: #8ab4f8; } }
 body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 54rem;
@@ -20,9 +20,9 @@ h1 a { color: inherit; }
 table { width: 100%%; border-collapse: collapse; }
 th { text-align: left; font-size: .8rem; font-weight: 600; color: var(--dim); }
 th, td { padding: .45rem .6rem; border-bottom: 1px solid var(--line); }
-td:first-child, th:first-child { padding-left: 0; overflow-wrap: anywhere; }
+td:first-child, th:first-child { padding-left: 0; width: 100%%; overflow-wrap: anywhere; }
 td + td, th + th { text-align: right; white-space: nowrap; color: var(--dim);
-  font-variant-numeric: tabular-nums; padding-right: 0; }
+  font-variant-numeric: tabular-nums; padding: .45rem 0 .45rem 2rem; }
 a { color: var(--link); text-decoration: none; }
 a:hover, a:focus-visible { text-decoration: underline; }
 .folder::after { content: "/"; }
@@ -33,7 +33,7 @@ p { color: var(--dim); }
 <body>
 <h1>%s</h1>
 <table>
-<thead><tr><th scope="col">Name</th><th scope="col">Size</th><th scope="col">Modified</th></tr></thead>
+<thead><tr><th scope="col">Name</th><th scope="col">Size</th><th scope="col">Modified (UTC)</th></tr></thead>
 <tbody>
 %s</tbody>
 </table>
