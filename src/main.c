@@ -1,4 +1,5 @@
 /* The command line, and what it starts. */
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -6,6 +7,7 @@
 #include "http/head.h"
 #include "net/loop.h"
 #include "options.h"
+#include "proc/pidfile.h"
 #include "script/script.h"
 #include "usage.h"
 #include "version.h"
@@ -16,6 +18,17 @@ static int version(void)
     printf("luaserve %s (%s, libev %s, llhttp %s, OpenSSL %s)\n", VERSION,
            script_engine(), loop_library(), head_library(), script_crypto());
     return 0;
+}
+
+/* Has the server of the pid file take new code. */
+static int reload(const char *path)
+{
+    char error[OPTIONS_ERROR_SIZE];
+
+    if (pidfile_signal(path, SIGHUP, error, sizeof error) == 0)
+        return 0;
+    fprintf(stderr, "luaserve: %s\n", error);
+    return 1;
 }
 
 int main(int argc, char **argv)
@@ -37,6 +50,8 @@ int main(int argc, char **argv)
     case OPTIONS_ERROR:
         fprintf(stderr, "luaserve: %s\n", error);
         return 2;
+    case OPTIONS_RELOAD:
+        return reload(options.reload);
     case OPTIONS_RUN:
         break;
     }

@@ -397,6 +397,8 @@ enum options_result options_parse(int argc, char **argv,
         if (result != OPTIONS_RUN)
             return result;
     }
+    if (options->reload != NULL)
+        return OPTIONS_RELOAD;
     if (check_tls(&p) != OPTIONS_RUN)
         return OPTIONS_ERROR;
     return take_script(&p);

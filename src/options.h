@@ -26,6 +26,7 @@ enum {
 
 enum options_result {
     OPTIONS_RUN,
+    OPTIONS_RELOAD, /* the process of options->reload */
     OPTIONS_HELP,
     OPTIONS_VERSION,
     OPTIONS_ERROR
@@ -70,7 +71,8 @@ struct options {
     const char *user, *group, *pid_file; /* NULL: not given */
     double drain_timeout;                /* seconds; 0: no limit */
     uint64_t threads;                    /* of net/work.h */
-    uint64_t workers; /* 0: one process; OPTIONS_AUTO: as many as CPUs */
+    uint64_t workers;   /* 0: one process; OPTIONS_AUTO: as many as CPUs */
+    const char *reload; /* a pid file; NULL: not given */
     bool check;
     enum usage_page page; /* for OPTIONS_HELP */
 

@@ -20,8 +20,8 @@
 
 static const struct usage_row main_rows[] = {
     {'l', USAGE_LISTEN, "listen", "ADDR", "8080", 0, 0, 0,
-     "serves an app that the script returns; repeatable:\n"
-     "8080, :8080 (all interfaces), unix:/run/app.sock",
+     "serves a returned app ($HOST:$PORT or 8080); 8080,\n"
+     ":8080 (everywhere), [::1]:8080, unix:/run/app.sock",
      NULL},
     {0, USAGE_TEXTS, "tls-cert", "FILE", "cert.pem", AT(tls_cert), 0, 0,
      "serves them over TLS; PEM, with its chain", NULL},
@@ -31,6 +31,8 @@ static const struct usage_row main_rows[] = {
      "makes a certificate for localhost to try it out", NULL},
     {'w', USAGE_WORKERS, "workers", "N", "auto", AT(workers), 1,
      OPTIONS_WORKERS_MAX, "run N processes, or auto: one for each CPU", NULL},
+    {0, USAGE_TEXT, "reload", "PIDFILE", "/run/luaserve.pid", AT(reload), 0, 0,
+     "have a running --workers take new code, and exit", NULL},
     {'e', USAGE_CODE, "eval", "CODE", "'print(1)'", AT(code), 0, 0,
      "run CODE; what is no option is its argument", NULL},
     {'c', USAGE_FLAG, "check", NULL, NULL, AT(check), 0, 0,
@@ -112,6 +114,7 @@ static const struct {
     {"V", "version"},         {"?", "help"},
     {"syntax", "check"},      {"pidfile", "pid-file"},
     {"verbose", "log-level"}, {"cluster", "workers"},
+    {"restart", "reload"},
     {"processes", "workers"}, {"instances", "workers"},
 };
 

@@ -96,6 +96,10 @@ static void watch_drain(bool gently)
     if (l_cluster_workers() >
         0) /* they come first, and say what is the matter */
         seconds += WORKERS_GRACE;
+    if (ev_is_active(&drain_timer)) { /* it was gentle until now */
+        ev_ref(loop->ev);
+        ev_timer_stop(loop->ev, &drain_timer);
+    }
     ev_timer_init(&drain_timer, gently ? on_gentle_timeout : on_drain_timeout,
                   seconds, 0);
     ev_timer_start(loop->ev, &drain_timer);
@@ -104,11 +108,16 @@ static void watch_drain(bool gently)
 
 static void drain(int code, bool gently)
 {
-    if (script_state.draining)
+    static bool gentle;
+
+    if (script_state.draining && (gently || !gentle))
         return;
+    if (!script_state.draining) {
+        script_state.exit_code = code;
+        l_cluster_drain();
+    }
     script_state.draining = true;
-    script_state.exit_code = code;
-    l_cluster_drain();
+    gentle = gently;
     if (gently)
         server_retire(loop, on_drained);
     else
@@ -133,6 +142,8 @@ static void on_signal(struct ev_loop *ev, struct ev_signal *watcher, int events)
 
     (void)ev;
     (void)events;
+    if (script_state.workers > 0 && signo == SIGHUP)
+        reopen_logs(); /* the supervisor does the rest */
     if (l_process_emit_signal(signo))
         return;
     if (signo == SIGHUP || signo == SIGUSR1) {

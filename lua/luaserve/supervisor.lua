@@ -3,10 +3,14 @@
 local core = require "luaserve.core"
 local cluster = require "cluster"
 local primary = require "luaserve.cluster.primary"
+local process = require "process"
+local timers = require "timers"
 
 local M = {}
 
 local TRIES = 5 -- of the first worker, at the start
+local LOOK = 1000 -- milliseconds between looks at the workers' signs of life
+local GRACE = 3 -- seconds above the CPU budget without one
 
 local wanted = 0 -- workers
 local serving = false -- the first worker has come up
@@ -41,7 +45,7 @@ local function start_failed(code, signal)
 end
 
 local function on_exit(worker, code, signal)
-  if primary.stopping then return end
+  if primary.stopping or worker._trial then return end
   if not serving then
     if code == 0 then return core.exit(0) end -- a script that is done
     return start_failed(code, signal)
@@ -79,6 +83,44 @@ local function on_serving(url)
   if urls then table.insert(urls, url) end
 end
 
+-- ---- workers that give no sign of life
+
+--- Ends workers that have run for longer than any code may: a loop that LuaJIT has compiled, a call of C.
+local function look_after()
+  for _, worker in pairs(primary.workers) do
+    local state = worker._link.channel.state and worker._link.channel:state()
+    local silent = state and (state.age or process.uptime() - worker._born) or 0
+    if silent > core.cpuBudget + GRACE then
+      core.log("error", ("worker %d (process %d) has given no sign of life for %.0f seconds, more than --cpu-budget: "
+        .. "it is killed"):format(worker.id, worker.process.pid, silent))
+      worker:kill("SIGKILL")
+    end
+  end
+end
+
+-- ---- new code
+
+local reloading, once_more = false, false
+
+local function reload()
+  if reloading or not serving then
+    once_more = reloading
+    return
+  end
+  reloading = true
+  repeat
+    once_more = false
+    local done, why = require("luaserve.cluster.reload").run()
+    if done then
+      core.log("info", "reloaded: " .. plural(done) .. " with new code")
+    else
+      core.log("error", "the new code is not taken, the old goes on: " .. why)
+    end
+  until not once_more
+  reloading = false
+  if not primary.stopping then start_missing() end
+end
+
 --- Runs as many workers as that; for ever.
 ---@param count integer|"auto"
 function M.run(count)
@@ -87,9 +129,11 @@ function M.run(count)
   cluster.on("_ready", on_ready)
   cluster.on("_retired", function(worker)
     ready[worker] = nil
-    if serving and not primary.stopping and not worker._dead then start_missing() end
+    if serving and not reloading and not primary.stopping and not worker._dead then start_missing() end
   end)
   primary.on_serving = on_serving
+  process.on("SIGHUP", reload)
+  if core.cpuBudget > 0 then timers.setInterval(look_after, LOOK):unref() end
   start_missing()
 end
 

@@ -1,4 +1,5 @@
 -- `--workers`: one script, many processes, kept alive by a supervisor.
+local certs = require("spec.helper.certs")
 local helper = require("spec.helper")
 
 local APP = "return function(req) if req.url == '/exit' then process.exit(9) end return tostring(process.pid) end"
@@ -135,6 +136,34 @@ describe("--workers", function()
     assert.equal(tostring(server.pid), helper.read_file(file):match("%d+"))
     assert.equal(0, (server:stop()))
     assert.is_nil(io.open(file))
+  end)
+
+  it("kills and replaces a worker that gives no sign of life for longer than the CPU budget", function()
+    local server = serve(APP, { "--workers", "2", "--cpu-budget", "0.5" })
+    local pid = next(wait_for_pids(server, 2))
+    os.execute("kill -STOP " .. pid)
+    server:wait_output("error: worker %d+ %(process " .. pid .. "%) has given no sign of life", helper.seconds(20))
+    helper.wait_for(function() return is_gone(pid) end, "the worker to be killed")
+    wait_for_pids(server, 2, pid)
+  end)
+
+  it("shares the keys of TLS sessions between workers, also with those that come later", function()
+    local pair = certs.of({ names = { "a.example" } })
+    local dir = helper.tmpdir()
+    local cert, key = helper.write_file(dir .. "/a.pem", pair.cert), helper.write_file(dir .. "/a.key", pair.key)
+    local server = serve(APP, { "--workers", "3", "--tls-cert", cert, "--tls-key", key })
+    local function ask(...)
+      local out = certs.s_client(server.port, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "-servername", "a.example", ...)
+      return out:match("\n(%d+)\n?"), out:find("\nReused, TLS") ~= nil
+    end
+    ask("-sess_out", dir .. "/session")
+    server:kill("SIGHUP")
+    server:wait_output("reloaded: 3 workers", helper.seconds(15))
+    for _ = 1, 8 do
+      local _, reused = ask("-sess_in", dir .. "/session")
+      assert.is_true(reused)
+    end
   end)
 
   it("replaces a worker that is over its memory, after its requests", function()

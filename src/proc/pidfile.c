@@ -171,3 +171,25 @@ int pidfile_remove(const char *path)
     }
     return unlink(path);
 }
+
+int pidfile_signal(const char *path, int signo, char *error, size_t size)
+{
+    long pid;
+
+    errno = 0;
+    pid = access(path, R_OK) == 0 ? read_pid(path) : NO_PID;
+    if (pid == NO_PID)
+        snprintf(error, size, "%s: %s: start the server with --pid-file %s",
+                 path, errno == 0 ? "it is empty" : strerror(errno), path);
+    else if (pid == NO_PIDFILE)
+        snprintf(error, size, "%s holds no process id", path);
+    else if (!is_running(pid))
+        snprintf(error, size, "%s names process %ld, which is no luaserve",
+                 path, pid);
+    else if (kill((pid_t)pid, signo) < 0)
+        snprintf(error, size, "process %ld of %s: %s", pid, path,
+                 strerror(errno));
+    else
+        return 0;
+    return -1;
+}

@@ -15,4 +15,8 @@ int pidfile_write(const char *path, char *error, size_t size);
  * file is another's (ESRCH) or cannot be removed. */
 int pidfile_remove(const char *path);
 
+/* Sends the signal to the luaserve whose pid the file path holds. Returns 0, or
+ * -1 and a line without newline in error (size bytes). */
+int pidfile_signal(const char *path, int signo, char *error, size_t size);
+
 #endif

@@ -24,6 +24,7 @@
 #include "proc/scoreboard.h"
 #include "proc/spawn.h"
 #include "script/call.h"
+#include "script/l_ask.h"
 #include "script/l_bound.h"
 #include "script/modules.h"
 #include "script/script.h"
@@ -574,5 +575,6 @@ int l_cluster_open(lua_State *L)
     lua_pop(L, 1);
     luaL_newlib(L, functions);
     l_bound_open(L);
+    l_ask_open(L);
     return 1;
 }

@@ -360,7 +360,7 @@ static int forget_trace(lua_State *L)
 
 /* [-0, +0, m] Sets what tells the parts of a cluster apart in the table on top:
  * worker (its number), workers (how many to start, or "auto"), drainTimeout
- * (seconds) and options, as they were given on the command line. */
+ * and cpuBudget (seconds) and options, as they were given on the command line. */
 static void set_cluster(lua_State *L)
 {
     int i;
@@ -377,6 +377,8 @@ static void set_cluster(lua_State *L)
     }
     lua_pushnumber(L, script_state.drain_timeout);
     lua_setfield(L, -2, "drainTimeout");
+    lua_pushnumber(L, script_state.cpu_budget);
+    lua_setfield(L, -2, "cpuBudget");
     lua_createtable(L, script_state.nargs, 0);
     for (i = 0; i < script_state.nargs; i++) {
         lua_pushstring(L, script_state.args[i]);

@@ -211,6 +211,7 @@ end
 --- The script has run.
 function M.loaded()
   loaded = true
+  tell { t = "loaded" }
   process.off("newListener", on_listener)
   if held then flush() end
   check_ready()

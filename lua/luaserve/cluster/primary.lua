@@ -21,6 +21,8 @@ local slots = {} -- the worker of each
 local last_id = 0
 local told_urls = {}
 
+local PROBE = "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: luaserve-probe\r\nConnection: close\r\n\r\n"
+
 local SIGNALS = {}
 for name, number in pairs(require("luaserve.core.process").signals) do SIGNALS[number] = name end
 
@@ -100,6 +102,7 @@ end
 function told.listen(worker, message)
   if worker._held then
     table.insert(worker._held, message)
+    M.emitter:emit("_progress", worker)
     return
   end
   sockets.grant(worker, message)
@@ -112,6 +115,7 @@ function told.listening(worker, message)
   local info = type(a) == "string" and { address = a, addressType = -1 }
     or { address = a.address, port = a.port, addressType = a.family == "IPv6" and 6 or 4 }
   announce(worker, "listening", info)
+  M.emitter:emit("_progress", worker)
 end
 
 function told.close(worker, message)
@@ -133,10 +137,17 @@ local function retire(worker)
   sockets.vacate(worker)
   if slots[worker._slot] == worker then slots[worker._slot] = nil end
   M.emitter:emit("_retired", worker)
+  M.emitter:emit("_progress", worker)
   if M.stopping then close_unused() end
 end
 
 told.draining = retire
+
+--- Its script has run.
+function told.loaded(worker)
+  worker._loaded = true
+  M.emitter:emit("_progress", worker)
+end
 
 function told.disconnecting(worker)
   worker.exitedAfterDisconnect = true
@@ -145,6 +156,7 @@ end
 --- Its script has run, and what that listens on is bound.
 function told.ready(worker)
   worker._ready = true
+  M.emitter:emit("_progress", worker)
   M.emitter:emit("_ready", worker)
 end
 
@@ -176,13 +188,14 @@ local function on_exit(worker, code, number)
   worker._dead, worker._state = true, "dead"
   worker.process.exitCode, worker.process.signalCode = code, signal
   worker.exitedAfterDisconnect = worker.exitedAfterDisconnect == true
-  if not worker.exitedAfterDisconnect and not worker._retired then
+  if not worker.exitedAfterDisconnect and not worker._retired and not worker._trial then
     backoff.note(worker._slot, process.uptime() - worker._born, worker._ready and number == 9)
   end
   retire(worker)
   forget(worker)
   events.tell(worker.process, "exit", code, signal)
   announce(worker, "exit", code, signal)
+  M.emitter:emit("_progress", worker)
 end
 
 -- ---- starting
@@ -265,7 +278,8 @@ end
 
 --- Starts a worker.
 ---@param env table<string, any>? what is added to its environment
----@param options {slot: integer?, held: boolean?}? held: its servers wait until they are let go
+---@param options {slot: integer?, held: boolean?}? slot: that of a worker which it is to replace; held: its
+--- servers wait until they are let go
 ---@return cluster.Worker
 function M.fork(env, options)
   local slot = options and options.slot or free_slot()
@@ -279,6 +293,7 @@ function M.fork(env, options)
   slots[slot], M.workers[worker.id] = worker, worker
   if not opened then return stillborn(worker, message) end
   worker._held = options and options.held and {} or nil
+  worker._trial = options and options.slot ~= nil
   attach(worker, channel.open(opened))
   core.defer(events.tell, M.emitter, "fork", worker)
   return worker
@@ -289,6 +304,30 @@ function M.let_go(worker)
   local held = worker._held or {}
   worker._held = nil
   for _, message in ipairs(held) do sockets.grant(worker, message) end
+end
+
+--- The worker has proved itself, and old, whose place it takes, may go.
+function M.accept(worker)
+  worker._trial = false
+end
+
+--- Ends a worker that has not proved itself; old keeps its place.
+function M.reject(worker, old)
+  worker.exitedAfterDisconnect = true
+  worker:kill("SIGKILL")
+  if not old._dead and not old._retired then slots[old._slot] = old end
+end
+
+--- Asks the worker for the path / over a connection of its own, before it accepts any. Waits.
+---@param worker cluster.Worker
+---@param seconds number to wait at most
+---@return integer? status, string? message
+function M.probe(worker, seconds)
+  local ours, its = native.pair()
+  if not ours then return nil, its end
+  channel.tell(worker._link, { t = "probe" }, its)
+  its:close()
+  return native.ask(ours, PROBE, seconds)
 end
 
 --- Settings for workers, where none were given: the same script and arguments.
