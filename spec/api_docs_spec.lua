@@ -58,7 +58,7 @@ local FILES = {
 local INTERNAL = {
   ["lua/luaserve/boot.lua"] = true, ["lua/luaserve/certificates.lua"] = true,
   ["lua/luaserve/file_stream.lua"] = true, ["lua/luaserve/inspect.lua"] = true,
-  ["lua/luaserve/listen.lua"] = true, ["lua/luaserve/listeners.lua"] = true,
+  ["lua/luaserve/given.lua"] = true, ["lua/luaserve/listen.lua"] = true, ["lua/luaserve/listeners.lua"] = true,
   ["lua/luaserve/options.lua"] = true, ["lua/luaserve/requires.lua"] = true,
   ["lua/luaserve/supervisor.lua"] = true,
   ["lua/luaserve/cluster/backoff.lua"] = true, ["lua/luaserve/cluster/channel.lua"] = true,

@@ -377,6 +377,7 @@ static enum options_result take_script(struct parser *p)
     options->argv = p->argv + p->at;
     if (options->listens || options->check)
         return OPTIONS_RUN;
+    options->listen_default = true;
     return default_listen(p);
 }
 

@@ -57,6 +57,7 @@ struct options {
     char **args;
 
     struct options_listen listen[OPTIONS_LISTEN_MAX];
+    bool listen_default; /* no --listen: HOST and PORT, or what is usual */
     unsigned listens; /* 1 where none was given, 0 only with check */
 
     struct options_texts tls_cert, tls_key; /* as many of each; PEM files */

@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "proc/pidfile.h"
 #include "proc/privilege.h"
+#include "proc/service.h"
 #include "proc/store.h"
 #include "script/budget.h"
 #include "script/l_cluster.h"
@@ -113,6 +114,7 @@ static void drain(int code, bool gently)
     if (script_state.draining && (gently || !gentle))
         return;
     if (!script_state.draining) {
+        service_notify("STOPPING=1");
         script_state.exit_code = code;
         l_cluster_drain();
     }
@@ -158,6 +160,27 @@ static void on_signal(struct ev_loop *ev, struct ev_signal *watcher, int events)
         signalled = true;
         drain(0, false);
     }
+}
+
+static void on_watchdog(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+    (void)ev;
+    (void)timer;
+    (void)events;
+    service_notify("WATCHDOG=1");
+}
+
+/* A loop that does not turn any more says nothing. */
+static void feed_watchdog(void)
+{
+    static struct ev_timer timer;
+    double every = service_watchdog() / 2;
+
+    if (every <= 0)
+        return;
+    ev_timer_init(&timer, on_watchdog, 0, every);
+    ev_timer_start(loop->ev, &timer);
+    ev_unref(loop->ev); /* no reason to go on */
 }
 
 static void watch_signals(void)
@@ -261,6 +284,8 @@ static int push_addresses(lua_State *L)
         }
         lua_rawseti(L, -2, (int)i + 1);
     }
+    lua_pushboolean(L, options->listen_default);
+    lua_setfield(L, -2, "usual");
     push_tls(L);
     return 1;
 }
@@ -272,6 +297,10 @@ static void on_returned(lua_State *L)
         script_serve(L, -1, push_addresses);
     else if (script_state.worker > 0)
         script_loaded();
+    /* A primary is ready when its workers are: cluster/primary.lua. */
+    if (script_state.worker == 0 && script_state.workers == 0 &&
+        l_cluster_workers() == 0)
+        service_notify("READY=1");
 }
 
 static void configure(const char *binary, int number)
@@ -377,6 +406,7 @@ int worker_run(const struct options *o, const char *binary)
     struct script_source source = {
         .path = o->script, .text = o->code, .argv = o->argv, .argc = o->argc};
 
+    service_begin(number == 0);
     options = o;
     if (!o->check && check_privileges() < 0)
         return 2;
@@ -387,6 +417,7 @@ int worker_run(const struct options *o, const char *binary)
     prepare_store();
     work = work_new(loop->ev, (unsigned)o->threads);
     watch_signals();
+    feed_watchdog();
     if (script_open(loop, work) < 0)
         return 1;
     if (o->check)

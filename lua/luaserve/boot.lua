@@ -424,7 +424,8 @@ end
 function M.serve(app, addresses)
   local create = require("http").createServer
   if addresses.tls then create = require("luaserve.certificates").creator(addresses.tls, give_up) end
-  for _, address in ipairs(addresses) do
+  local passed = addresses.usual and require("luaserve.given").targets() or {}
+  for _, address in ipairs(#passed > 0 and passed or addresses) do
     local server = create(app)
     server:listen(address, function()
       announce(url_of(server:address(), addresses.tls and "https" or "http"))

@@ -2,6 +2,7 @@
 --- what is said when the port is taken.
 local core = require "luaserve.core"
 local dns = require "luaserve.core.dns"
+local given = require "luaserve.given"
 
 local M = {}
 
@@ -25,11 +26,12 @@ end
 
 local function from_options(options, level)
   local target = { port = port_of(options.port, level + 1), path = path_of(options.path),
-    host = host_of(options.host), backlog = options.backlog, exclusive = options.exclusive }
-  if not target.port and not target.path then
-    error("listen needs a port or a path in its options", level + 1)
+    host = host_of(options.host), backlog = options.backlog, exclusive = options.exclusive,
+    fd = options.fd }
+  if not target.port and not target.path and not target.fd then
+    error("listen needs a port, a path or an fd in its options", level + 1)
   end
-  if target.path then target.port = nil end
+  if target.path or target.fd then target.port = nil end
   return target
 end
 
@@ -57,7 +59,8 @@ end
 --- Whether the host is a name, which has to be looked up.
 function M.is_name(target)
   local host = target.host
-  return host ~= nil and not target.path and not host:find("^%d+%.%d+%.%d+%.%d+$") and not host:find(":", 1, true)
+  if target.path or target.fd then return false end
+  return host ~= nil and not host:find("^%d+%.%d+%.%d+%.%d+$") and not host:find(":", 1, true)
 end
 
 --- Whether the primary of this process binds.
@@ -78,11 +81,21 @@ local function unknown(host)
   return core.error("getaddrinfo ENOTFOUND " .. host, "ENOTFOUND", "getaddrinfo")
 end
 
+--- Accepts from a socket that a service manager has bound, where there is one.
+local function bind_given(handle, target, host)
+  local bound = given.find(target, host)
+  if bound then return handle:adopt(bound, 0) end
+  if not target.fd then return nil end
+  return nil, core.error(("listen EBADF: descriptor %s is none that was passed (LISTEN_FDS)"):format(
+    tostring(target.fd)), "EBADF", "listen")
+end
+
 local function bind_shared(handle, target, host, wanted)
   if target.path then host = nil end
   local address, failure = require("luaserve.cluster.child").listen(handle, target, host, wanted)
   if address or not failure then return address end
   if failure.unknown then return nil, unknown(host) end
+  if failure.text then return nil, core.error(failure.text, failure.code, "listen") end
   return nil, describe(failure.message, failure.code, failure.place, failure.ip, failure.port)
 end
 
@@ -102,6 +115,8 @@ function M.bind(handle, target, wanted)
     host = ip
   end
   if M.is_shared(target) then return bind_shared(handle, target, host, wanted) end
+  local given_address, err = bind_given(handle, target, host)
+  if given_address or err then return given_address, err end
   local address, message, code, place, ip, port = handle:listen(host, target.port, target.backlog)
   if address then return address end
   if address == false then return nil, unknown(host) end

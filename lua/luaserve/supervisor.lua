@@ -2,6 +2,7 @@
 --- ever serve.
 local core = require "luaserve.core"
 local cluster = require "cluster"
+local native = require "luaserve.core.cluster"
 local primary = require "luaserve.cluster.primary"
 local process = require "process"
 local timers = require "timers"
@@ -65,6 +66,7 @@ local function announce()
   if n < wanted or not urls then return end
   for _, url in ipairs(urls) do print(("listening on %s (%s)"):format(url, plural(wanted))) end
   urls = nil
+  native.notify("READY=1")
 end
 
 local function on_ready(worker)
@@ -110,7 +112,10 @@ local function reload()
   reloading = true
   repeat
     once_more = false
+    local now = process.hrtime()
+    native.notify(("RELOADING=1\nMONOTONIC_USEC=%.0f"):format(now[1] * 1e6 + now[2] / 1e3))
     local done, why = require("luaserve.cluster.reload").run()
+    native.notify("READY=1")
     if done then
       core.log("info", "reloaded: " .. plural(done) .. " with new code")
     else

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "net/listener.h"
+#include "proc/service.h"
 #include "script/l_address.h"
 #include "script/wait.h"
 
@@ -120,6 +121,40 @@ static int probe(lua_State *L)
     return 1;
 }
 
+/* [-0, +2, m] A socket of the service manager's and its address. */
+static void push_given(lua_State *L, int fd)
+{
+    struct addr addr = {.len = sizeof addr.sa};
+    int listens = 0;
+    socklen_t size = sizeof listens;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 ||
+        !listens || getsockname(fd, (struct sockaddr *)&addr.sa, &addr.len) < 0)
+        luaL_error(L, "descriptor %d is no listening stream socket", fd);
+    l_bound_new(L);
+    l_bound_set(L, -1, fd);
+    l_address_push(L, &addr);
+}
+
+/* given() -> {{fd, bound, address}, ...} of the sockets that a service manager
+ * has passed; bound owns it: call it once */
+static int given(lua_State *L)
+{
+    int i, fd;
+
+    lua_newtable(L);
+    for (i = 0; (fd = service_socket(i)) >= 0; i++) {
+        lua_createtable(L, 0, 3);
+        push_given(L, fd);
+        lua_setfield(L, -3, "address");
+        lua_setfield(L, -2, "bound");
+        lua_pushinteger(L, fd);
+        lua_setfield(L, -2, "fd");
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 void l_bound_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"close", close_bound}, {NULL, NULL}};
@@ -134,4 +169,6 @@ void l_bound_open(lua_State *L)
     lua_setfield(L, -2, "bind");
     lua_pushcfunction(L, probe);
     lua_setfield(L, -2, "probe");
+    lua_pushcfunction(L, given);
+    lua_setfield(L, -2, "given");
 }

@@ -22,6 +22,7 @@
 #include "net/tls_ticket.h"
 #include "proc/control.h"
 #include "proc/scoreboard.h"
+#include "proc/service.h"
 #include "proc/spawn.h"
 #include "script/call.h"
 #include "script/l_ask.h"
@@ -560,14 +561,23 @@ static int kill_all(lua_State *L)
     return 0;
 }
 
+/* notify(text): tells the service manager */
+static int notify(lua_State *L)
+{
+    service_notify(luaL_checkstring(L, 1));
+    return 0;
+}
+
 int l_cluster_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"send", send_text},  {"close", close_channel}, {"pid", pid_of},
         {"kill", kill_child}, {"state", state_of},      {NULL, NULL}};
     static const luaL_Reg functions[] = {
-        {"setup", setup},       {"spawn", spawn},      {"parent", parent},
-        {"stop", stop_process}, {"killAll", kill_all}, {NULL, NULL}};
+        {"setup", setup},      {"spawn", spawn},
+        {"parent", parent},    {"stop", stop_process},
+        {"killAll", kill_all}, {"notify", notify},
+        {NULL, NULL}};
 
     luaL_newmetatable(L, CHANNEL);
     luaL_newlib(L, methods);

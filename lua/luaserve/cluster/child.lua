@@ -82,7 +82,8 @@ end
 -- ---- listening
 
 local function next_key(target, host)
-  local base = target.path and "path:" .. target.path or ("%s:%d"):format(host or "*", target.port)
+  local base = target.fd and "fd:" .. target.fd or target.path and "path:" .. target.path
+    or ("%s:%d"):format(host or "*", target.port)
   local index = 0
   while places[base .. "#" .. index] do index = index + 1 end
   return base .. "#" .. index
@@ -108,7 +109,7 @@ function M.listen(handle, target, host, wanted)
   local key = next_key(target, host)
   places[key] = { handle = handle }
   local answer, bound = ask { t = "listen", key = key, host = host, port = target.port, path = target.path,
-    backlog = target.backlog }
+    backlog = target.backlog, fd = target.fd }
   if answer and not answer.failed and bound and wanted() then
     local address = handle:adopt(bound, answer.tag)
     if address then

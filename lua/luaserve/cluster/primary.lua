@@ -3,6 +3,7 @@ local core = require "luaserve.core"
 local backoff = require "luaserve.cluster.backoff"
 local channel = require "luaserve.cluster.channel"
 local events = require "events"
+local given = require "luaserve.given"
 local native = require "luaserve.core.cluster"
 local process = require "process"
 local sockets = require "luaserve.cluster.sockets"
@@ -19,6 +20,7 @@ local M = {
 
 local slots = {} -- the worker of each
 local last_id = 0
+local ready = false -- and the service manager knows
 local told_urls = {}
 
 local PROBE = "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: luaserve-probe\r\nConnection: close\r\n\r\n"
@@ -156,6 +158,10 @@ end
 --- Its script has run, and what that listens on is bound.
 function told.ready(worker)
   worker._ready = true
+  if not core.workers and not ready then -- else the supervisor says so
+    ready = true
+    native.notify("READY=1")
+  end
   M.emitter:emit("_progress", worker)
   M.emitter:emit("_ready", worker)
 end
@@ -219,6 +225,8 @@ end
 
 local function environment(env)
   local merged, list = {}, {}
+  local name_of_given, value_of_given = given.variable()
+  if name_of_given then merged[name_of_given] = value_of_given end
   for name, value in pairs(process.env) do merged[name] = value end
   for name, value in pairs(env or {}) do merged[name] = value end
   local path, variable = store.share()

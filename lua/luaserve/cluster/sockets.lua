@@ -2,6 +2,7 @@
 --- which its replacement takes over), between which the kernel divides connections; a Unix path has one for
 --- all. They stay bound when a worker dies, so that what waits in their queues is served by the next one; a slot
 --- that stays empty is lent to a sibling.
+local given = require "luaserve.given"
 local native = require "luaserve.core.cluster"
 local timers = require "timers"
 
@@ -11,7 +12,8 @@ local unpack = table.unpack or unpack
 
 local LEND_AFTER = 100 -- milliseconds that a slot may be empty
 
--- key -> {key, host, port, backlog, path, sockets = {[slot] = bound}, users = {[worker] = true},
+-- key -> {key, host, port, backlog, path, shared (one socket for all), given (by a service manager),
+-- sockets = {[slot] = bound}, users = {[worker] = true},
 -- lent = {[slot] = worker}}
 local addresses = {}
 
@@ -44,11 +46,23 @@ local function bind(a, slot)
   a.sockets[slot] = found[1]
 end
 
+--- Where a service manager has bound the address socket is for all.
+local function take_given(a, wanted)
+  local bound = given.find(wanted, wanted.host)
+  if bound then a.sockets[1], a.shared, a.given = bound, true, true end
+end
+
 --- The address that a worker asks for, with a socket for its slot; or nil and what went wrong.
 local function find(wanted, slot)
   local a = addresses[wanted.key] or { key = wanted.key, host = wanted.host, port = wanted.port, path = wanted.path,
-    backlog = wanted.backlog, sockets = {}, users = {}, lent = {} }
-  local wrong = not addresses[a.key] and not a.path and probe(a) or nil
+    backlog = wanted.backlog, shared = wanted.path ~= nil, sockets = {}, users = {}, lent = {} }
+  if not addresses[a.key] then take_given(a, wanted) end
+  if wanted.fd and not a.shared then
+    return nil, { failed = true, code = "EBADF",
+      text = ("listen EBADF: descriptor %s is none that was passed (LISTEN_FDS)"):format(tostring(wanted.fd)) }
+  end
+  if a.shared then slot = 1 end
+  local wrong = not addresses[a.key] and not a.shared and probe(a) or nil
   if not wrong and not a.sockets[slot] then wrong = bind(a, slot) end
   if wrong then return nil, wrong end
   addresses[a.key] = a
@@ -56,7 +70,7 @@ local function find(wanted, slot)
 end
 
 local function slot_of(a, worker)
-  return a.path and 1 or worker._slot
+  return a.shared and 1 or worker._slot
 end
 
 -- ---- who accepts
@@ -71,7 +85,7 @@ end
 ---@param worker table
 ---@param wanted {key: string, host: string?, port: integer?, path: string?, backlog: integer?, seq: integer}
 function M.grant(worker, wanted)
-  local a, wrong = find(wanted, wanted.path and 1 or worker._slot)
+  local a, wrong = find(wanted, worker._slot)
   if not a then
     wrong.t, wrong.seq = "reply", wanted.seq
     return M.tell(worker, wrong)
@@ -118,7 +132,7 @@ local function drop(a)
   addresses[a.key] = nil
   for slot, bound in pairs(a.sockets) do
     recall(a, slot)
-    bound:close()
+    if not a.given then bound:close() end
   end
 end
 
