@@ -35,6 +35,7 @@ local FILES = {
   ["lua/luaserve/read_stream.lua"] = { M = "fs.", ReadStream = "reader:" },
   ["lua/luaserve/write_stream.lua"] = { M = "fs.", WriteStream = "writer:" },
   ["lua/node/cluster.lua"] = { M = "cluster." },
+  ["lua/luaserve/cluster/once.lua"] = { M = false, Job = "job:" },
   ["lua/luaserve/cluster/primary.lua"] = { M = false, told = false, Worker = "worker:" },
   ["lua/luaserve/cluster/child.lua"] = { M = false, told = false, Worker = "worker:" },
   ["lua/node/crypto.lua"] = { M = "crypto." },
@@ -62,7 +63,8 @@ local INTERNAL = {
   ["lua/luaserve/options.lua"] = true, ["lua/luaserve/requires.lua"] = true,
   ["lua/luaserve/supervisor.lua"] = true,
   ["lua/luaserve/cluster/backoff.lua"] = true, ["lua/luaserve/cluster/channel.lua"] = true,
-  ["lua/luaserve/cluster/cpus.lua"] = true, ["lua/luaserve/cluster/reload.lua"] = true, ["lua/luaserve/cluster/sockets.lua"] = true,
+  ["lua/luaserve/cluster/cpus.lua"] = true,
+  ["lua/luaserve/cluster/owners.lua"] = true, ["lua/luaserve/cluster/reload.lua"] = true, ["lua/luaserve/cluster/sockets.lua"] = true,
   ["lua/luaserve/url/host.lua"] = true, ["lua/luaserve/url/percent.lua"] = true, ["lua/luaserve/url/record.lua"] = true,
 }
 
@@ -199,6 +201,7 @@ describe("the reference", function()
       local known = { luaserve = require "luaserve", http = http, fs = fs, url = url, json = require "json",
         timers = require "timers", events = require "events", crypto = require "crypto", process = process,
         cluster = require "cluster", worker = require("luaserve.cluster.primary").Worker,
+        job = require("luaserve.cluster.once").Job,
         https = require "https", tls = require "tls", console = console, querystring = require "querystring", path = require "path",
         emitter = require("events").EventEmitter(), stats = fs.statSync("."), handle = fs.open(__filename),
         reader = fs.createReadStream(__filename), writer = fs.createWriteStream("/dev/null"),

@@ -349,6 +349,15 @@ end
 
 -- ---- serving
 
+--- Serves a path that says how this process is: see luaserve.health.
+---@param path string? "/health" where missing
+---@param checks table<string, function>? by name
+---@return Route
+function App:health(path, checks)
+  if type(path) == "table" then path, checks = nil, path end
+  return self:get(path or "/health", require("luaserve.health").handler(checks))
+end
+
 --- Makes a server for the app and listens, as server:listen does.
 ---@param ... any port | path | options [, host] [, callback]
 ---@return Server

@@ -6,6 +6,7 @@
 local core = require "luaserve.core"
 local cpus = require "luaserve.cluster.cpus"
 local events = require "events"
+local once = require "luaserve.cluster.once"
 
 local EventEmitter = events.EventEmitter
 
@@ -41,6 +42,22 @@ end
 
 local function check_primary(name)
   if not primary then error("cluster." .. name .. " is for the primary: this process is a worker", 3) end
+end
+
+local listen_once = M.once
+
+--- `cluster.once(name, milliseconds, fn)` calls fn again and again, in one process of the cluster: where that one
+--- stops or dies another goes on. A run that waits for longer than that is not overtaken by the next.
+--- `cluster.once(event, fn)` listens to the next event alone.
+---@param name string
+---@param milliseconds number
+---@param fn function
+---@return cluster.Job job with a method stop
+function M.once(first, ...)
+  local name, milliseconds, fn = first, ...
+  if first == M then name, milliseconds, fn = ... end
+  if fn == nil and type(milliseconds) ~= "number" then return listen_once(first, ...) end
+  return once.add(name, milliseconds, fn)
 end
 
 --- The argument of f(x) and of M:f(x).

@@ -138,7 +138,10 @@ describe("the files of examples/deploy", function()
     return words
   end
 
-  for file, pattern in pairs({ ["luaserve.service"] = "\nExecStart=(.-[^\\])\n", Containerfile = "\nENTRYPOINT (.-)\n" }) do
+  for file, pattern in pairs({
+    ["luaserve.service"] = "\nExecStart=(.-[^\\])\n",
+    Containerfile = "\nENTRYPOINT (.-)\n",
+  }) do
     it("start luaserve with options that it has: " .. file, function()
       local words = options_of(helper.read_file("examples/deploy/" .. file):match(pattern))
       assert.is_true(#words >= 4)

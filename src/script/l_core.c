@@ -73,8 +73,7 @@ static int is_alone(lua_State *L)
 {
     struct context *c = current_context();
 
-    lua_pushboolean(L, c != NULL && c->live <= 1 &&
-                           c->reading == CONTEXT_IDLE);
+    lua_pushboolean(L, c != NULL && c->live <= 1 && c->reading == CONTEXT_IDLE);
     return 1;
 }
 
@@ -225,6 +224,13 @@ static int waiter_wake(lua_State *L)
     return 1;
 }
 
+/* draining() -> whether the process has begun to stop */
+static int draining(lua_State *L)
+{
+    lua_pushboolean(L, script_state.draining);
+    return 1;
+}
+
 /* ---- modules, logs, tables of names */
 
 /* module(name) -> the loader of a built-in module, or nil */
@@ -360,7 +366,8 @@ static int forget_trace(lua_State *L)
 
 /* [-0, +0, m] Sets what tells the parts of a cluster apart in the table on top:
  * worker (its number), workers (how many to start, or "auto"), drainTimeout
- * and cpuBudget (seconds) and options, as they were given on the command line. */
+ * and cpuBudget (seconds) and options, as they were given on the command line.
+ */
 static void set_cluster(lua_State *L)
 {
     int i;
@@ -391,23 +398,37 @@ int l_core_open(lua_State *L)
 {
     static const luaL_Reg waiters[] = {
         {"wait", waiter_wait}, {"wake", waiter_wake}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"context", context},    {"contextOf", context_of},
-        {"data", data},          {"alive", is_alive},
-        {"spawn", spawn},        {"try", try_run},
-        {"defer", defer},        {"deferIn", defer_in},
-        {"enter", enter},        {"leave", leave},
-        {"canWait", can_wait},   {"running", running},
-        {"waiter", waiter},      {"module", module},
-        {"modules", modules},    {"log", log_text},
-        {"exit", exit_with},     {"error", new_error},
-        {"raise", raise_here},   {"errno", new_errno},
-        {"statuses", statuses},  {"type", media_type},
-        {"counts", counts},      {"yield", yield},
-        {"canYield", can_yield}, {"keepTrace", failure_keep},
-        {"forgetTrace", forget_trace},
-        {"alone", is_alone},     {"where", where},
-        {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"context", context},
+                                         {"contextOf", context_of},
+                                         {"data", data},
+                                         {"alive", is_alive},
+                                         {"spawn", spawn},
+                                         {"try", try_run},
+                                         {"defer", defer},
+                                         {"deferIn", defer_in},
+                                         {"enter", enter},
+                                         {"leave", leave},
+                                         {"canWait", can_wait},
+                                         {"running", running},
+                                         {"draining", draining},
+                                         {"waiter", waiter},
+                                         {"module", module},
+                                         {"modules", modules},
+                                         {"log", log_text},
+                                         {"exit", exit_with},
+                                         {"error", new_error},
+                                         {"raise", raise_here},
+                                         {"errno", new_errno},
+                                         {"statuses", statuses},
+                                         {"type", media_type},
+                                         {"counts", counts},
+                                         {"yield", yield},
+                                         {"canYield", can_yield},
+                                         {"keepTrace", failure_keep},
+                                         {"forgetTrace", forget_trace},
+                                         {"alone", is_alone},
+                                         {"where", where},
+                                         {NULL, NULL}};
 
     luaL_newmetatable(L, WAITER);
     luaL_newlib(L, waiters);

@@ -3,6 +3,7 @@ local core = require "luaserve.core"
 local channel = require "luaserve.cluster.channel"
 local events = require "events"
 local native = require "luaserve.core.cluster"
+local once = require "luaserve.cluster.once"
 local process = require "process"
 
 local M = {}
@@ -178,6 +179,8 @@ function told.stop(message)
   native.stop(message.gently == true)
 end
 
+function told.own(message) once.own(message.name) end
+
 function told.disconnect()
   worker:disconnect()
 end
@@ -238,7 +241,11 @@ function M.start()
   function link.on_message(value)
     if held then table.insert(held, value) else deliver(value) end
   end
-  channel.on_stop = function() tell { t = "draining" } end
+  once.tell = tell
+  channel.on_stop = function()
+    once.stop_all()
+    tell { t = "draining" }
+  end
   process.connected = true
   rawset(process, "send", function(first, ...)
     if first == process then return channel.send(link, ...) end

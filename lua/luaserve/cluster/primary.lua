@@ -5,6 +5,7 @@ local channel = require "luaserve.cluster.channel"
 local events = require "events"
 local given = require "luaserve.given"
 local native = require "luaserve.core.cluster"
+local owners = require "luaserve.cluster.owners"
 local process = require "process"
 local sockets = require "luaserve.cluster.sockets"
 local store = require "luaserve.core.store"
@@ -137,6 +138,7 @@ local function retire(worker)
   if worker._retired then return end
   worker._retired = true
   sockets.vacate(worker)
+  owners.withdraw(worker)
   if slots[worker._slot] == worker then slots[worker._slot] = nil end
   M.emitter:emit("_retired", worker)
   M.emitter:emit("_progress", worker)
@@ -144,6 +146,10 @@ local function retire(worker)
 end
 
 told.draining = retire
+
+function told.once(worker, message) owners.offer(worker, message.name) end
+
+function told.never(worker, message) owners.withdraw(worker, message.name) end
 
 --- Its script has run.
 function told.loaded(worker)
@@ -364,6 +370,8 @@ end
 sockets.tell = function(worker, message, bound)
   if not worker._dead then channel.tell(worker._link, message, bound) end
 end
+
+owners.tell = sockets.tell
 
 M.Worker = Worker
 return M
