@@ -25,7 +25,7 @@ local SHARED_BY_ROOT = { ["version.h"] = true }
 -- Libraries and the folders that know them.
 local LIBRARIES = {
   { "^ev%.h$", "net" },
-  { "^openssl/", "net", "script" },
+  { "^openssl/", "net", "script", "bind" },
   { "^llhttp%.h$", "http" },
   { "^nghttp2/", "http" },
   { "^wslay/", "http" },

@@ -175,7 +175,8 @@ local function start(request)
   -- A stream over HTTP/2 could not be held back (see bind/fetch_transfer.c).
   local setup = { method = request.method, body = request.body, streams = request.chunks ~= nil,
     length = request.length, version = options.httpVersion or options.stream and "1.1" or nil,
-    whole = not options.stream, limit = options.maxBodySize or MAX_BODY, unverified = options.verify == false, ca = options.ca,
+    whole = not options.stream, limit = options.maxBodySize or MAX_BODY,
+    unverified = options.verify == false, ca = options.ca,
     cert = options.cert, key = options.key, passphrase = options.passphrase, proxy = options.proxy,
     socketPath = options.socketPath, encrypted = address.protocol == "https:",
     connectTimeout = options.connectTimeout or CONNECT_TIMEOUT,
@@ -346,7 +347,8 @@ end
 local function follow(request, response)
   local address, message = parse(response.headers.location, request.address.href)
   if not address then return nil, "the redirect leads nowhere: " .. message, "ERR_REDIRECT" end
-  local to_get = response.status == 303 and request.method ~= "HEAD" or response.status < 303 and request.method == "POST"
+  local status, method = response.status, request.method
+  local to_get = status == 303 and method ~= "HEAD" or status < 303 and method == "POST"
   if to_get then
     request.method, request.body, request.chunks, request.length = "GET", nil, nil, nil
     drop(request, OF_BODY)

@@ -168,7 +168,8 @@ describe("fetch", function()
     ]])
     local lines = {}
     for line in run.out:gmatch("[^\n]+") do lines[#lines + 1] = line:match("app.lua:6: (.*)") or line end
-    assert.same({ "fetch needs a URL, not a nil", "not a URL: nonsense", "only http: and https: can be fetched, not ftp:",
+    assert.same({ "fetch needs a URL, not a nil", "not a URL: nonsense",
+      "only http: and https: can be fetched, not ftp:",
       "fetch has no option 'tiemout'", "the option timeout of fetch is a number, not a string",
       "fetch sends one of body, json and form",
       "the body is a string, a function that returns chunks, or something to read, not a number",
@@ -358,7 +359,8 @@ describe("fetch", function()
       local server = tls_server.serve([[
         if req.path == "/count" then return tostring(count) end
         return #req:text() .. ("x"):rep(200000)
-      ]], { cert = pair, before = "local count = 0", after = "server:on('connection', function() count = count + 1 end)" })
+      ]], { cert = pair, before = "local count = 0",
+        after = "server:on('connection', function() count = count + 1 end)" })
       local run = helper.run(([[
         local luaserve, base = require("luaserve"), "https://localhost:%d"
         local options = { ca = require("fs").readFileSync("ca.pem") }

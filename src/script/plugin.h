@@ -28,7 +28,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PLUGIN_VERSION 2
+#if LUA_VERSION_NUM < 502
+#define lua_rawlen(L, i) lua_objlen(L, i)
+#endif
+
+#define PLUGIN_VERSION 3
 #define PLUGIN_EXPORT __attribute__((visibility("default")))
 #define PLUGIN_KEY "luaserve.plugin"
 
@@ -45,8 +49,9 @@ struct plugin {
      * at index i (0: none) is a function, one that ends in that callback.
      * on_over(arg, why) is called at most once, before wait_settle, where
      * nobody waits any more: the client is gone ("aborted") or its time is over
-     * ("timeout"); the waiter has been told. Raises where L can do neither. The
-     * caller owns the wait until wait_settle. */
+     * ("timeout"), which is what the waiter gets. It may settle the wait.
+     * Raises where L can do neither. The caller owns the wait until
+     * wait_settle. */
     struct plugin_wait *(*wait_begin)(lua_State *L, int i,
                                       void (*on_over)(void *arg,
                                                       const char *why),
@@ -76,6 +81,8 @@ struct plugin {
                                       void (*on_event)(void *arg, int events),
                                       void *arg);
     void (*watch_set)(struct plugin_watch *watch, int events);
+    /* Whether the watch keeps the process running, which it does at first. */
+    void (*watch_keep)(struct plugin_watch *watch, bool keeps);
     void (*watch_free)(struct plugin_watch *watch); /* also from on_event */
 
     /* Calls on_time(arg) once, so many seconds from when timer_set is called;
@@ -101,6 +108,7 @@ struct plugin {
 /* What the modules are opened by, and all that they export. */
 PLUGIN_EXPORT int luaopen_luaserve_bind_sqlite(lua_State *L);
 PLUGIN_EXPORT int luaopen_luaserve_bind_fetch(lua_State *L);
+PLUGIN_EXPORT int luaopen_luaserve_bind_redis(lua_State *L);
 
 /* [-0, +0, v] The program's table; raises where it is of another version. */
 static inline const struct plugin *plugin_of(lua_State *L)

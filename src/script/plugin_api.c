@@ -3,6 +3,8 @@
  * while its own callback runs is freed when that returns. */
 #include "script/plugin_api.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/deadline.h"
@@ -20,6 +22,7 @@ struct plugin_wait {
     struct context *context;
     void (*on_over)(void *arg, const char *why);
     void *arg;
+    const char *over; /* why nobody is to get the result */
 };
 
 static struct plugin_wait *
@@ -36,6 +39,7 @@ begin_wait(lua_State *L, int i, void (*on_over)(void *arg, const char *why),
     w->context = current != NULL ? current->context : NULL;
     w->on_over = on_over;
     w->arg = arg;
+    w->over = NULL;
     list_init(&w->link);
     if (w->context != NULL)
         list_push(&w->context->outside, &w->link);
@@ -50,9 +54,15 @@ static int return_wait(lua_State *L, struct plugin_wait *w)
 static void settle_wait(struct plugin_wait *w,
                         int (*push)(lua_State *L, void *arg), void *arg)
 {
+    struct wait wait = w->wait;
+    const char *over = w->over;
+
     list_remove(&w->link);
-    wait_settle(&w->wait, push, arg);
     mem_free(w);
+    if (over != NULL)
+        wait_fail(&wait, over, NULL);
+    else
+        wait_settle(&wait, push, arg);
 }
 
 static void forget_wait(struct plugin_wait *w)
@@ -66,17 +76,31 @@ static void push_error(lua_State *L, const char *message, const char *code)
     wait_push_error(L, message, code, NULL, NULL);
 }
 
+/* The owner is told first: the coroutine that goes on may end what it waited
+ * for, and so settle the wait. */
+static void end_wait(struct plugin_wait *w, const char *why)
+{
+    struct list ending;
+    struct wait wait;
+
+    list_init(&ending);
+    list_push(&ending, &w->link);
+    w->over = why;
+    if (w->on_over != NULL)
+        w->on_over(w->arg, why);
+    if (list_shift(&ending) == NULL)
+        return; /* settled, and freed */
+    wait = w->wait;
+    memset(&w->wait, 0, sizeof w->wait);
+    wait_fail(&wait, why, NULL);
+}
+
 void plugin_api_over(struct context *c, const char *why)
 {
     struct list *at;
 
-    while ((at = list_shift(&c->outside)) != NULL) {
-        struct plugin_wait *w = LIST_ITEM(at, struct plugin_wait, link);
-
-        wait_fail(&w->wait, why, NULL);
-        if (w->on_over != NULL)
-            w->on_over(w->arg, why); /* may settle and free w */
-    }
+    while ((at = list_shift(&c->outside)) != NULL)
+        end_wait(LIST_ITEM(at, struct plugin_wait, link), why);
 }
 
 /* ---- work */
@@ -122,8 +146,22 @@ struct plugin_watch {
     struct ev_io io;
     void (*on_event)(void *arg, int events);
     void *arg;
+    bool loose,
+        lowered; /* keeps nothing running; the loop's count was lowered */
     bool inside, freed;
 };
+
+/* Has the loop's count of what keeps it running be without w, or not. */
+static void lower_watch(struct plugin_watch *w, bool lowered)
+{
+    if (w->lowered == lowered)
+        return;
+    w->lowered = lowered;
+    if (lowered)
+        ev_unref(script_state.loop->ev);
+    else
+        ev_ref(script_state.loop->ev);
+}
 
 static void on_io(struct ev_loop *ev, struct ev_io *io, int revents)
 {
@@ -156,16 +194,26 @@ static void watch_set(struct plugin_watch *w, int events)
 
     if (ev_is_active(&w->io) && (w->io.events & (EV_READ | EV_WRITE)) == wanted)
         return;
+    lower_watch(w, false);
     ev_io_stop(script_state.loop->ev, &w->io);
     ev_io_set(&w->io, w->io.fd, wanted);
-    if (wanted != 0)
-        ev_io_start(script_state.loop->ev, &w->io);
+    if (wanted == 0)
+        return;
+    ev_io_start(script_state.loop->ev, &w->io);
+    lower_watch(w, w->loose);
+}
+
+static void watch_keep(struct plugin_watch *w, bool keeps)
+{
+    w->loose = !keeps;
+    lower_watch(w, w->loose && ev_is_active(&w->io));
 }
 
 static void watch_free(struct plugin_watch *w)
 {
     if (w == NULL)
         return;
+    lower_watch(w, false);
     ev_io_stop(script_state.loop->ev, &w->io);
     w->freed = true;
     if (!w->inside)
@@ -271,6 +319,7 @@ void plugin_api_open(lua_State *L)
         .work = work,
         .watch_new = watch_new,
         .watch_set = watch_set,
+        .watch_keep = watch_keep,
         .watch_free = watch_free,
         .timer_new = timer_new,
         .timer_set = timer_set,

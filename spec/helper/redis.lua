@@ -1,0 +1,48 @@
+--- A redis-server for the specs, on a free port and a Unix socket in a folder of
+--- its own: `local redis = require("spec.helper.redis").start()`.
+local files = require("spec.helper.files")
+local poll = require("spec.helper.poll")
+local process = require("spec.helper.process")
+local socket = require("socket")
+
+local M = {}
+
+local function free_port()
+  local listener = assert(socket.bind("127.0.0.1", 0))
+  local _, port = listener:getsockname()
+  listener:close()
+  return math.tointeger(tonumber(port))
+end
+
+local function answers(port)
+  local conn = socket.tcp()
+  conn:settimeout(1)
+  local ok = conn:connect("127.0.0.1", port)
+  conn:close()
+  return ok ~= nil
+end
+
+--- Starts one and waits until it answers. Options: port (a free one), password,
+--- tls (a pair of certs.of: the port speaks TLS).
+---@param opts table?
+---@return table server a process with port and path
+function M.start(opts)
+  opts = opts or {}
+  local dir, port = files.tmpdir(), opts.port or free_port()
+  local argv = { "redis-server", "--save", "", "--appendonly", "no", "--dir", dir, "--unixsocket", dir .. "/s",
+    "--enable-debug-command", "yes", "--bind", "127.0.0.1", opts.tls and "--tls-port" or "--port", tostring(port) }
+  local function add(...) for _, word in ipairs({ ... }) do argv[#argv + 1] = word end end
+  if opts.password then add("--requirepass", opts.password) end
+  if opts.tls then
+    files.write_file(dir .. "/cert.pem", opts.tls.cert)
+    files.write_file(dir .. "/key.pem", opts.tls.key)
+    add("--port", "0", "--tls-cert-file", dir .. "/cert.pem", "--tls-key-file", dir .. "/key.pem",
+      "--tls-ca-cert-file", dir .. "/cert.pem", "--tls-auth-clients", "no")
+  end
+  local server = process.start(argv, { dir = dir, cwd = dir })
+  poll.wait_for(function() return answers(port) end, "redis-server", 10)
+  server.port, server.path = port, dir .. "/s"
+  return server
+end
+
+return M
