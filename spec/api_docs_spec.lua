@@ -64,7 +64,7 @@ local INTERNAL = {
   ["lua/luaserve/supervisor.lua"] = true,
   ["lua/luaserve/cluster/backoff.lua"] = true, ["lua/luaserve/cluster/channel.lua"] = true,
   ["lua/luaserve/cluster/cpus.lua"] = true,
-  ["lua/luaserve/cluster/owners.lua"] = true, ["lua/luaserve/cluster/reload.lua"] = true, ["lua/luaserve/cluster/sockets.lua"] = true,
+  ["lua/luaserve/cluster/owners.lua"] = true, ["lua/luaserve/cluster/measures.lua"] = true, ["lua/luaserve/cluster/reload.lua"] = true, ["lua/luaserve/cluster/sockets.lua"] = true,
   ["lua/luaserve/url/host.lua"] = true, ["lua/luaserve/url/percent.lua"] = true, ["lua/luaserve/url/record.lua"] = true,
 }
 

@@ -188,6 +188,19 @@ function M.find(state, req)
   return known and known[req.url] or lookup(state, req, req.url, req.method)
 end
 
+local tell_route, number_of
+
+--- Has tell(req, number) called for each request that a route answers, with the number that name(entry) gave it
+--- the first time.
+---@param tell function
+---@param name fun(entry: table): integer
+function M.observe(tell, name) tell_route, number_of = tell, name end
+
+local function number_entry(entry)
+  entry.number = number_of(entry)
+  return entry.number
+end
+
 --- Answers a request.
 ---@param app table
 ---@param req IncomingMessage
@@ -199,6 +212,7 @@ function M.handle(app, req, res)
   local known = state.exact[method]
   local entry = known and known[url] or lookup(state, req, url, method)
   if not entry then return unmatched(state, req, res) end
+  if tell_route then tell_route(req, entry.number or number_entry(entry)) end
   local only = entry.only
   if only then return only(req, res) end
   return start(entry.chain, req, res)

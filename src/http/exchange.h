@@ -139,6 +139,7 @@ struct exchange {
     struct sending *sending;   /* see http/sending.h; NULL */
     uint64_t sent;             /* body bytes of the response */
     int64_t declared;          /* Content-Length of the response, or -1 */
+    uint16_t route;            /* which one answers, for stats; 0: none */
     uint8_t version;           /* 10, 11, 20 */
     bool encrypted;
     bool unseen;     /* refused by the codec; the handler never saw it */

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "http/access.h"
 #include "http/greeting.h"
+#include "http/stats.h"
 #include "net/conn.h"
 
 static struct list all = {&all, &all};
@@ -321,6 +322,8 @@ void server_log(const struct exchange *x)
 
     x->server->served++;
     answered++;
+    if (stats_enabled)
+        stats_count(x, x->head_sent ? x->status : 499);
     if (!access_enabled())
         return;
     conn_peer(x->codec->conn(x), &remote);

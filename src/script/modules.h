@@ -35,6 +35,7 @@ int l_server_open(lua_State *L);
 int l_socket_open(lua_State *L);
 int l_static_open(lua_State *L);
 int l_store_open(lua_State *L);
+int l_stats_open(lua_State *L);
 int l_template_open(lua_State *L);
 int l_timer_open(lua_State *L);
 int l_tls_open(lua_State *L);

@@ -179,6 +179,10 @@ function told.stop(message)
   native.stop(message.gently == true)
 end
 
+function told.report()
+  M.report(M.reporter and M.reporter() or { rows = {} })
+end
+
 function told.own(message) once.own(message.name) end
 
 function told.disconnect()
@@ -221,6 +225,19 @@ function M.loaded()
   check_ready()
 end
 
+--- What this worker has counted, for the primary to add up.
+function M.report(report)
+  tell { t = "report", rows = report.rows }
+end
+
+--- The sums of all workers; nil where the primary is gone. Waits.
+---@return table? measures
+function M.measure()
+  M.report(M.reporter())
+  local answer = ask { t = "measure" }
+  return answer and answer.measures
+end
+
 --- The app that the script has returned is served there.
 function M.serving(url)
   tell { t = "serving", url = url }
@@ -244,6 +261,7 @@ function M.start()
   once.tell = tell
   channel.on_stop = function()
     once.stop_all()
+    if M.reporter then M.report(M.reporter()) end
     tell { t = "draining" }
   end
   process.connected = true

@@ -4,6 +4,7 @@ local backoff = require "luaserve.cluster.backoff"
 local channel = require "luaserve.cluster.channel"
 local events = require "events"
 local given = require "luaserve.given"
+local measures = require "luaserve.cluster.measures"
 local native = require "luaserve.core.cluster"
 local owners = require "luaserve.cluster.owners"
 local process = require "process"
@@ -147,6 +148,12 @@ end
 
 told.draining = retire
 
+function told.report(worker, message) measures.report(worker, message.rows) end
+
+function told.measure(worker, message)
+  measures.collect(function(sums) sockets.tell(worker, { t = "reply", seq = message.seq, measures = sums }) end)
+end
+
 function told.once(worker, message) owners.offer(worker, message.name) end
 
 function told.never(worker, message) owners.withdraw(worker, message.name) end
@@ -203,8 +210,10 @@ local function on_exit(worker, code, number)
   if not worker.exitedAfterDisconnect and not worker._retired and not worker._trial then
     backoff.note(worker._slot, process.uptime() - worker._born, worker._ready and number == 9)
   end
+  if not worker.exitedAfterDisconnect then measures.respawns = measures.respawns + 1 end
   retire(worker)
   forget(worker)
+  measures.forget(worker)
   events.tell(worker.process, "exit", code, signal)
   announce(worker, "exit", code, signal)
   M.emitter:emit("_progress", worker)
@@ -371,7 +380,8 @@ sockets.tell = function(worker, message, bound)
   if not worker._dead then channel.tell(worker._link, message, bound) end
 end
 
-owners.tell = sockets.tell
+owners.tell, measures.tell = sockets.tell, sockets.tell
+measures.workers = M.workers
 
 M.Worker = Worker
 return M
