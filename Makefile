@@ -30,11 +30,11 @@ LIBRARIES = openssl=libssl-dev libnghttp2=libnghttp2-dev zlib=zlib1g-dev \
 # Those of the loadable modules, src/bind/NAME.c: NAME=LIBRARY=PACKAGE. A module
 # is built where its library is there.
 BINDINGS = sqlite=sqlite3=libsqlite3-dev fetch=libcurl=libcurl4-openssl-dev \
-	redis=hiredis=libhiredis-dev
+	redis=hiredis=libhiredis-dev postgres=libpq=libpq-dev
 DEPS = $(filter gcc clang,$(CC)) libc6-dev make pkg-config libev-dev $(DEV) \
 	$(foreach library,$(LIBRARIES) $(BINDINGS),$(lastword $(subst =, ,$(library))))
 DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-sec lua-cjson curl \
-	openssl brotli zstd redis-server chromium chromium-driver libnss3-tools
+	openssl brotli zstd redis-server postgresql chromium chromium-driver libnss3-tools
 DEPS_LINT = lua-check clang-format clang-tidy
 DEPS_BENCH = wrk
 DEPS_FUZZ = clang libclang-rt-14-dev

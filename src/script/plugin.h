@@ -109,6 +109,7 @@ struct plugin {
 PLUGIN_EXPORT int luaopen_luaserve_bind_sqlite(lua_State *L);
 PLUGIN_EXPORT int luaopen_luaserve_bind_fetch(lua_State *L);
 PLUGIN_EXPORT int luaopen_luaserve_bind_redis(lua_State *L);
+PLUGIN_EXPORT int luaopen_luaserve_bind_postgres(lua_State *L);
 
 /* [-0, +0, v] The program's table; raises where it is of another version. */
 static inline const struct plugin *plugin_of(lua_State *L)
