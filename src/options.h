@@ -74,6 +74,7 @@ struct options {
     uint64_t threads;                    /* of net/work.h */
     uint64_t workers;   /* 0: one process; OPTIONS_AUTO: as many as CPUs */
     const char *reload; /* a pid file; NULL: not given */
+    bool proxied; /* connections begin with a PROXY header */
     bool check;
     enum usage_page page; /* for OPTIONS_HELP */
 

@@ -23,6 +23,8 @@ static const struct usage_row main_rows[] = {
      "serves a returned app ($HOST:$PORT or 8080); 8080,\n"
      ":8080 (everywhere), [::1]:8080, unix:/run/app.sock",
      NULL},
+    {0, USAGE_FLAG, "proxy-protocol", NULL, NULL, AT(proxied), 0, 0,
+     "a proxy in front names its clients so (v1, v2)", NULL},
     {0, USAGE_TEXTS, "tls-cert", "FILE", "cert.pem", AT(tls_cert), 0, 0,
      "serves them over TLS; PEM, with its chain", NULL},
     {0, USAGE_TEXTS, "tls-key", "FILE", "key.pem", AT(tls_key), 0, 0,

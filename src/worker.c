@@ -316,6 +316,7 @@ static void configure(const char *binary, int number)
     s->args = options->args;
     s->nargs = options->nargs;
     s->worker = number;
+    s->proxied = options->proxied;
     if (number == 0)
         s->workers = options->workers;
 }

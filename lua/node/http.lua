@@ -263,6 +263,7 @@ local function create(options, onRequest, level)
   for name in pairs(limits) do
     if options[name] ~= nil then set_limit(server, name, options[name], level + 1) end
   end
+  if options.proxyProtocol ~= nil then server._handle:proxied(options.proxyProtocol) end
   if handler then server:on("request", handler) end
   return server
 end

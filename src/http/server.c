@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "http/access.h"
 #include "http/greeting.h"
+#include "http/proxied.h"
 #include "http/stats.h"
 #include "net/conn.h"
 
@@ -86,6 +87,28 @@ static void evict(struct server *s, const struct conn *newest)
     }
 }
 
+/* Has every server accept again that waited for room. */
+static void resume_paused(void)
+{
+    struct list *at;
+
+    for (at = all.next; at != &all; at = at->next) {
+        struct server *s = LIST_ITEM(at, struct server, link);
+
+        if (s->paused && !is_full(s))
+            resume_all(s);
+    }
+}
+
+/* Tells, after the last connection, those who wait for that. */
+static void when_empty(struct server *s)
+{
+    if (s->closing && s->count == 0)
+        loop_defer(s->loop, &s->closed);
+    if (on_drained != NULL && total == 0)
+        loop_defer(s->loop, &drained);
+}
+
 static void take(struct server *s, int fd, const struct addr *peer,
                  struct tls_server *tls)
 {
@@ -102,11 +125,52 @@ static void take(struct server *s, int fd, const struct addr *peer,
         s->handler->on_connect(c);
 }
 
+/* ---- behind a proxy that names its clients */
+
+/* One that waits for its header counts as a connection. */
+static void uncount(struct server *s)
+{
+    s->count--;
+    total--;
+}
+
+static void on_ready(void *owner, int fd, const struct addr *peer)
+{
+    struct server *s = owner;
+
+    uncount(s);
+    take(s, fd, peer, s->tls);
+}
+
+static void on_refused(void *owner)
+{
+    struct server *s = owner;
+
+    uncount(s);
+    resume_paused();
+    when_empty(s);
+}
+
+static void await_header(struct server *s, int fd, const struct addr *peer)
+{
+    struct proxied *p = proxied_open(s->loop, fd, peer);
+
+    p->owner = s;
+    p->on_ready = on_ready;
+    p->on_refused = on_refused;
+    list_push(&s->heralded, &p->link);
+    s->count++;
+    total++;
+}
+
 static void on_accept(struct listener *l, int fd, const struct addr *peer)
 {
     struct server *s = l->owner;
 
-    take(s, fd, peer, s->tls);
+    if (s->proxied)
+        await_header(s, fd, peer);
+    else
+        take(s, fd, peer, s->tls);
 }
 
 void server_inject(struct server *s, int fd)
@@ -136,6 +200,7 @@ struct server *server_new(struct loop *loop, const struct limits *limits,
     s->app = app;
     list_init(&s->listeners);
     list_init(&s->conns);
+    list_init(&s->heralded);
     list_push(&all, &s->link);
     loop_defer_init(&s->closed, on_closed);
     return s;
@@ -195,6 +260,8 @@ static void shut(struct conn *c)
 
 void server_close(struct server *s)
 {
+    struct list *at;
+
     s->closing = true;
     while (!list_empty(&s->listeners)) {
         struct listener *l =
@@ -203,6 +270,8 @@ void server_close(struct server *s)
         listener_accept(l); /* closing would reset those in its queue */
         listener_close(l);
     }
+    for (at = s->heralded.next; at != &s->heralded; at = at->next)
+        proxied_hurry(LIST_ITEM(at, struct proxied, link));
     each_conn(s, shut);
     if (s->count == 0)
         loop_defer(s->loop, &s->closed);
@@ -222,6 +291,10 @@ void server_close_idle(struct server *s)
 void server_abort(struct server *s)
 {
     each_conn(s, conn_close);
+    while (!list_empty(&s->heralded)) {
+        proxied_close(LIST_ITEM(s->heralded.next, struct proxied, link));
+        on_refused(s);
+    }
 }
 
 void server_free(struct server *s)
@@ -279,19 +352,6 @@ void server_conn_idle(struct server *s, struct conn *c)
         resume_all(s);
 }
 
-/* Has every server accept again that waited for room. */
-static void resume_paused(void)
-{
-    struct list *at;
-
-    for (at = all.next; at != &all; at = at->next) {
-        struct server *s = LIST_ITEM(at, struct server, link);
-
-        if (s->paused && !is_full(s))
-            resume_all(s);
-    }
-}
-
 void server_conn_closed(struct server *s, struct conn *c, bool idle)
 {
     s->count--;
@@ -300,10 +360,7 @@ void server_conn_closed(struct server *s, struct conn *c, bool idle)
     if (c->app != NULL)
         s->handler->on_disconnect(c);
     resume_paused();
-    if (s->closing && s->count == 0)
-        loop_defer(s->loop, &s->closed);
-    if (on_drained != NULL && total == 0)
-        loop_defer(s->loop, &drained);
+    when_empty(s);
 }
 
 static struct str field(const struct exchange *x, enum header_id id)

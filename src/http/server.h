@@ -26,6 +26,8 @@ struct server {
     const struct handler *handler;
     void *app;              /* the handler's */
     struct tls_server *tls; /* NULL: without encryption; borrowed */
+    struct list heralded;   /* connections whose PROXY header is awaited */
+    bool proxied;           /* there is one on each */
     bool closing;           /* server_close was called */
     bool retiring;          /* server_retire was: idle connections stay */
     bool paused;            /* at max_connections, and all are at work */

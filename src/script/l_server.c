@@ -36,6 +36,7 @@ static int new (lua_State *L)
     s = lua_newuserdatauv(L, sizeof *s, 1);
     memset(s, 0, sizeof *s);
     s->limits = script_state.limits;
+    s->proxied = script_state.proxied;
     s->limits.max_connections = 0; /* that one is the process's */
     luaL_getmetatable(L, SERVER);
     lua_setmetatable(L, -2);
@@ -86,6 +87,7 @@ static void configure(struct l_server *s)
     s->server->tells_refusals = s->tells[L_SERVER_REFUSAL];
     s->server->takes_upgrades = s->tells[L_SERVER_UPGRADE];
     s->server->tls = s->tls;
+    s->server->proxied = s->proxied;
 }
 
 /* The server of s, at index i, made when it is first needed. */
@@ -303,6 +305,17 @@ static int tell(lua_State *L)
     return 0;
 }
 
+/* [-0, +0, v] handle:proxied(whether): connections begin with a header of the
+ * PROXY protocol */
+static int proxied(lua_State *L)
+{
+    struct l_server *s = l_server_check(L, 1);
+
+    s->proxied = lua_toboolean(L, 2);
+    configure(s);
+    return 0;
+}
+
 static int collect_server(lua_State *L)
 {
     l_tls_free(l_server_check(L, 1));
@@ -319,6 +332,7 @@ int l_server_open(lua_State *L)
                                        {"address", address},
                                        {"limit", limit},
                                        {"tell", tell},
+                                       {"proxied", proxied},
                                        {"connections", connections},
                                        {"closeIdle", close_idle},
                                        {"abort", abort_all},

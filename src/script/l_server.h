@@ -18,6 +18,7 @@ enum l_server_special {
 
 struct l_server {
     struct server *server;  /* NULL after it has closed */
+    bool proxied;           /* see http/proxied.h */
     struct tls_server *tls; /* NULL: no encryption; owned */
     struct limits limits;   /* of the next server */
     int entry;              /* slot: function(x), called for each request */

@@ -45,10 +45,12 @@ static void describe(lua_State *L, const struct conn *conn)
     l_tls_peer_describe(L, conn);
     conn_peer(conn, &remote);
     conn_local(conn, &local);
+    if (!addr_is_unix(&remote)) {
+        set_text(L, "remoteAddress", addr_ip(&remote, text));
+        set_port(L, "remotePort", &remote);
+    }
     if (local.len == 0 || addr_is_unix(&local))
         return;
-    set_text(L, "remoteAddress", addr_ip(&remote, text));
-    set_port(L, "remotePort", &remote);
     set_text(L, "localAddress", addr_ip(&local, text));
     set_port(L, "localPort", &local);
 }
