@@ -4,7 +4,7 @@
 #ifndef SPEC_FUZZ_H1_ANSWERS_H
 #define SPEC_FUZZ_H1_ANSWERS_H
 
-#include "h1_app.h"
+#include "conn_app.h"
 #include "http/status.h"
 
 struct answer {

@@ -147,9 +147,74 @@ local function add_multipart()
   end
 end
 
+-- Records of h2_client.h.
+local function record(kind, flags, stream, payload)
+  if type(payload) == "number" then -- so many bytes
+    return string.pack(">BBBBI2", kind, flags, stream, 255, payload)
+  end
+  return string.char(kind, flags, stream, #payload) .. payload
+end
+
+-- What clients of HTTP/2 send, good and bad; and the scripts of HTTP/1, which mean
+-- the same behind the first byte.
+local function add_h2()
+  local DATA, HEADERS, PRIORITY, RESET, SETTINGS, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
+  local LINES, END, WHOLE = 0x80, 1, 4
+  local function get(stream, more)
+    return record(HEADERS + LINES, END + WHOLE, stream, "G\n" .. (more or ""))
+  end
+  local function post(stream, more)
+    return record(HEADERS + LINES, WHOLE, stream, "P\n" .. (more or ""))
+  end
+  local function setting(id, value)
+    return record(SETTINGS, 0, 0, string.pack(">I2I4", id, value))
+  end
+  local texts = {
+    get(1), get(1) .. get(3) .. get(5), get(1):rep(2), get(3) .. get(1), get(2), get(0), get(255),
+    post(1) .. record(DATA, 0, 1, "hello") .. record(DATA, END, 1, "!"),
+    post(1, "content-length: 5") .. record(DATA, END, 1, "hello") .. get(3),
+    post(1, "content-length: 9") .. record(DATA, END, 1, "hello"),
+    post(1) .. record(DATA, 0, 1, 16384):rep(5) .. record(DATA, END, 1, ""),
+    post(1) .. record(DATA, 8, 1, "\3hello\0\0\0") .. record(HEADERS + LINES, END + WHOLE, 1, "x-trailer: end"),
+    post(1, "expect: 100-continue") .. record(DATA, END, 1, "hello"),
+    record(HEADERS + LINES, END, 1, "G") .. record(CONTINUATION + LINES, WHOLE, 1, "cookie: a=1\ncookie: b=2"),
+    record(HEADERS + LINES, END, 1, "G") .. record(CONTINUATION, 0, 1, ""):rep(9),
+    record(HEADERS + LINES, END + WHOLE, 1, ":method: GET\n:path: /?a\n:scheme: https\n:authority: b:1\nhost: b:1"),
+    record(HEADERS + LINES, END + WHOLE, 1, ":method: CONNECT\n:authority: b:1"),
+    record(HEADERS + LINES, WHOLE, 1, ":method: CONNECT\n:protocol: websocket\n:path: /\n:scheme: https\n:authority: b"),
+    get(1, "host: b"), get(1, "te: trailers"), get(1, "te: gzip"), get(1, "connection: close"), get(1, ":path: /2"),
+    get(1, "X-Upper: a"), get(1, "priority: u=1, i"), get(1, "x: " .. ("y"):rep(240)), get(1, "a: \r"),
+    record(HEADERS, END + WHOLE, 1, "\x82\x87\x84\x41\1a\x40\1b\1c") .. record(HEADERS, END + WHOLE, 3,
+      "\x82\x87\x84\x41\1a\xbe\xbe\xbe\xbe\xbe"),
+    record(HEADERS, END + WHOLE, 1, "\x82\x87\x84\xff\xff\xff\xff\x0f"),
+    record(HEADERS, END + WHOLE + 32, 1, "\0\0\0\1\16\x82\x87\x84\x41\1a"),
+    setting(4, 0) .. get(1) .. record(WINDOW, 0, 1, "\0\0\0\1"):rep(20) .. setting(4, 70000),
+    setting(4, 0) .. get(1) .. get(3), setting(4, 0x7fffffff) .. get(1) .. record(WINDOW, 0, 1, "\0\0\0\1"),
+    setting(1, 0) .. get(1) .. setting(1, 4096) .. get(3), setting(5, 16384) .. get(1), setting(2, 1), setting(3, 0),
+    record(WINDOW, 0, 0, "\x7f\xff\xff\xff") .. get(1), record(WINDOW, 0, 0, "\0\0\0\0"), record(SETTINGS, 1, 0, ""),
+    get(1) .. record(RESET, 0, 1, "\0\0\0\8"), (get(1) .. record(RESET, 0, 1, "\0\0\0\8") .. get(3)):rep(3),
+    post(1) .. record(RESET, 0, 1, "\0\0\0\8") .. record(DATA, END, 1, "late"),
+    record(PING, 0, 0, "12345678") .. get(1) .. record(PING, 1, 0, "12345678"),
+    record(GOAWAY, 0, 0, ("\0"):rep(8)) .. get(1), get(1) .. record(GOAWAY, 0, 0, ("\0"):rep(8)),
+    record(PRIORITY, 0, 3, "\0\0\0\1\16") .. get(3), record(16, 0, 0, "\0\0\0\1u=3") .. get(1),
+    record(DATA, END, 1, "early"), record(11, 0, 1, "unknown") .. get(1), record(5, WHOLE, 1, "\0\0\0\2"),
+  }
+  for index, text in ipairs(texts) do
+    for offset, first in ipairs { "\1", "\33", "\19", "\3", "\49" } do
+      local script = H1_SCRIPTS[(index + offset) % #H1_SCRIPTS + 1]
+      add("h2", text, first .. script:sub(2))
+    end
+  end
+  local preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+  add("h2", preface .. "\0\0\0\4\0\0\0\0\0", "\0\36\4\8")
+  add("h2", preface .. "\0\0\0\4\0\0\0\0\0\0\0\6\1\5\0\0\0\1\x82\x87\x84\x41\1a", "\32")
+  add("h2", preface:sub(1, 20), "\0")
+end
+
 lfs.mkdir(root)
 for _, path in ipairs(find("spec/wire", "%.md$")) do
   add_document(path)
 end
 add_json()
 add_multipart()
+add_h2()

@@ -243,6 +243,7 @@ describe("An HTTP/2 connection ends", function()
     local timers = require("timers")
     if req.path == "/late" then timers.sleep(100) return "late" end
     if req.path == "/close" then server:close() return "closing" end
+    if req.path == "/idle" then server:closeIdleConnections() return "closed" end
     if req.path == "/block" then while not GO do timers.sleep(2) end return end
     if req.path == "/go" then GO = true return "gone" end
     return "answer"
@@ -289,6 +290,15 @@ describe("An HTTP/2 connection ends", function()
   it("when it has been quiet for keepAliveTimeout", function()
     local conn = h2.connect(serve("keepAliveTimeout = 100"))
     conn:response(conn:request(h2.fields("GET", "/")))
+    assert.equal("NO_ERROR", conn:goaway())
+    assert.is_true(conn:closed())
+  end)
+
+  it("where it is closed as idle, which it is told", function()
+    local server = serve()
+    local conn = h2.connect(server)
+    conn:response(conn:request(h2.fields("GET", "/")))
+    helper.get(server, "/idle")
     assert.equal("NO_ERROR", conn:goaway())
     assert.is_true(conn:closed())
   end)

@@ -366,7 +366,8 @@ static bool step(struct h1 *h)
 static bool may_be_h2(const struct h1 *h, const char *p)
 {
     return *p == 'P' && h->requests == 0 && h->x == NULL && h->blanks == 0 &&
-           h->state == H1_HEAD && h->scan.line == 0;
+           !h->refused && !h->c->finishing && h->state == H1_HEAD &&
+           h->scan.line == 0;
 }
 
 static size_t become_h2(struct h1 *h, char *p, size_t n)

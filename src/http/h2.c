@@ -158,6 +158,8 @@ static void on_flush(struct conn *c)
 
     if (c->dead || h->over)
         return;
+    if (c->finishing) /* closed as idle: that is said (RFC 9113 6.8) */
+        nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
     go_on_draining(h);
     for (round = 0; round < ROUNDS && !c->dead && broken == 0; round++) {
         step_all(h);
@@ -173,7 +175,7 @@ static void on_flush(struct conn *c)
         say_why(h, NGHTTP2_ERR_FLOODED);
         broken = NGHTTP2_ERR_FLOODED;
     }
-    if (broken < 0 || is_done(h)) {
+    if (broken < 0 || is_done(h) || c->finishing) {
         end(h);
         return;
     }

@@ -276,11 +276,16 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame,
     return 0;
 }
 
-/* A response that nghttp2 cannot send, as with fields beyond 64 KiB. */
+/* A response that nghttp2 cannot send, as with fields beyond 64 KiB. Where it is
+ * late for one, since a reset is on its way or out, there is no second one (RFC
+ * 9113 5.4.2). */
 static int on_frame_not_sent(nghttp2_session *session,
                              const nghttp2_frame *frame, int error, void *arg)
 {
     (void)arg;
+    if (error == NGHTTP2_ERR_STREAM_CLOSING ||
+        error == NGHTTP2_ERR_STREAM_CLOSED)
+        return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && !nghttp2_is_fatal(error))
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE,
                                   frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);

@@ -279,8 +279,11 @@ void server_close(struct server *s)
 
 static void shut_idle(struct conn *c)
 {
-    if (c->protocol->is_idle(c))
-        conn_finish(c, CONN_LINGER_IDLE);
+    if (!c->protocol->is_idle(c))
+        return;
+    conn_finish(c, CONN_LINGER_IDLE);
+    if (c->protocol->on_flush != NULL)
+        conn_want_flush(c); /* for a last word */
 }
 
 void server_close_idle(struct server *s)

@@ -1,9 +1,9 @@
-/* What carries the connection that h1_fuzz.c talks on: a transport without a
- * socket, whose reads and writes go as far as the script lets them, and a loop
- * that is turned by hand, with a clock of its own. So a run depends on nothing
- * but its input. */
-#ifndef SPEC_FUZZ_H1_WIRE_H
-#define SPEC_FUZZ_H1_WIRE_H
+/* What carries the connection that h1_fuzz.c or h2_fuzz.c talks on: a transport
+ * without a socket, whose reads and writes go as far as the script lets them,
+ * and a loop that is turned by hand, with a clock of its own. So a run depends
+ * on nothing but its input. */
+#ifndef SPEC_FUZZ_CONN_WIRE_H
+#define SPEC_FUZZ_CONN_WIRE_H
 
 #include <unistd.h>
 

@@ -1,13 +1,14 @@
-/* The handler of h1_fuzz.c: reads bodies and answers as the script says, at any
- * moment at which a handler may, and notes what the answers must look like. */
-#ifndef SPEC_FUZZ_H1_APP_H
-#define SPEC_FUZZ_H1_APP_H
+/* The handler of h1_fuzz.c and h2_fuzz.c: reads bodies and answers as the
+ * script says, at any moment at which a handler may, and notes what the answers
+ * must look like. */
+#ifndef SPEC_FUZZ_CONN_APP_H
+#define SPEC_FUZZ_CONN_APP_H
 
-#include "h1_wire.h"
+#include "conn_wire.h"
 #include "http/exchange.h"
 #include "http/server.h"
 
-enum { APP_REQUESTS = 300, APP_LARGE = 70000 };
+enum { APP_REQUESTS = 1200, APP_LARGE = 70000 };
 
 /* When the handler reads, and when it answers. */
 enum app_read { READ_AT_ONCE, READ_LATER, READ_NEVER, READ_IN_STEPS };
@@ -208,18 +209,30 @@ static void app_be_wild(struct app_request *r)
 /* Nothing that was let through can mean something else to another reader. */
 static void app_check_head(const struct exchange *x)
 {
-    FUZZ_CHECK(x->version == 10 || x->version == 11);
+    FUZZ_CHECK(x->version == 10 || x->version == 11 || x->version == 20);
     FUZZ_CHECK(headers_name_valid(x->method) && x->target.n > 0);
     for (size_t i = 0; i < x->target.n; i++)
         FUZZ_CHECK(x->target.p[i] > ' ' && x->target.p[i] < 0x7f);
-    for (unsigned i = 0; i < x->request.n; i++)
-        FUZZ_CHECK(headers_name_valid(x->request.items[i].name) &&
+    for (unsigned i = 0; i < x->request.n; i++) {
+        struct str name = x->request.items[i].name;
+
+        if (x->version == 20 && name.n > 0 && name.p[0] == ':')
+            name = str_skip(name, 1);
+        FUZZ_CHECK(headers_name_valid(name) &&
                    headers_value_valid(x->request.items[i].value));
+    }
+    if (x->version == 20) /* one host, whatever it was called */
+        FUZZ_CHECK(headers_find(&x->request, HEADER_HOST, 0) != NULL &&
+                   headers_find(&x->request, HEADER_TRANSFER_ENCODING, 0) ==
+                       NULL);
 }
 
-/* Answers are in order because requests are: all before r are done with. */
+/* Answers of HTTP/1 are in order because requests are: all before r are done
+ * with. */
 static void app_check_turn(const struct app_request *r)
 {
+    if (r->x->version == 20)
+        return;
     for (const struct app_request *p = app.requests; p < r; p++)
         FUZZ_CHECK(p->is_closed || (p->x->ended_out && p->x->want_sent));
 }
@@ -414,7 +427,9 @@ static void app_on_close(struct exchange *x, enum closed why)
     r->status = x->status;
     r->declared = x->declared;
     r->sent = x->sent;
-    r->trailers = x->chunked ? x->trailers_out.n : 0;
+    r->trailers = x->chunked || (x->version == 20 && !x->bodyless)
+                      ? x->trailers_out.n
+                      : 0;
     r->has_id = headers_get(&x->response, STR("X-Id"), 0) != NULL;
     if (!r->keeps)
         app_free(r);
