@@ -7,6 +7,8 @@ local segments = require "luaserve.segments"
 
 local M = {}
 
+local byte, find, sub = string.byte, string.find, string.sub
+
 local MOST_NESTED = 32
 
 ---@class Layer
@@ -88,9 +90,10 @@ end
 ---@return boolean
 function M.begins(prefix, req)
   local text, url = prefix.text, req.url
-  if text and url:byte() == 47 and not url:find("%", 1, true) and not url:find("/[/.]") then
-    if url:sub(1, #text) ~= text then return false end
-    local behind = url:byte(#text + 1)
+  if text and byte(url) == 47 and not find(url, "%", 1, true) and not find(url, "/.", 1, true)
+    and not find(url, "//", 1, true) then
+    if sub(url, 1, #text) ~= text then return false end
+    local behind = byte(url, #text + 1)
     return behind == nil or behind == 47 or behind == 63 -- "/", "?"
   end
   if not prefix.captures then return pattern.begins(prefix.list, segments.of(req)) end
@@ -107,9 +110,9 @@ end
 ---@return string
 function M.strip(prefix, req)
   local text, path = prefix.text, req.path
-  if text and path:sub(1, #text) == text then
-    local behind = path:byte(#text + 1)
-    if behind == 47 then return path:sub(#text + 1) end
+  if text and sub(path, 1, #text) == text then
+    local behind = byte(path, #text + 1)
+    if behind == 47 then return sub(path, #text + 1) end
     if behind == nil then return "/" end
   end
   local list = segments.of(req)

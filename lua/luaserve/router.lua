@@ -8,7 +8,7 @@ local tree = require "luaserve.tree"
 
 local M = {}
 
-local find, sub = string.find, string.sub
+local byte, find, match, sub = string.byte, string.find, string.match, string.sub
 local new_error
 
 -- ---- running a chain
@@ -34,9 +34,9 @@ end
 local begins, strip = layers.begins, layers.strip
 
 --- Runs any chain: what does not cover the path is left out, what stands behind a
---- prefix sees the path without it.
-local function run(chain, req, res)
-  local at, full = 0, nil
+--- prefix sees the path without it. passed: how many of it are done.
+local function run(chain, req, res, passed)
+  local at, full = passed or 0, nil
   local checks, strips = chain.checks, chain.strips
   local function next(err)
     if err ~= nil then give_up(err) end
@@ -49,6 +49,28 @@ local function run(chain, req, res)
     if strips[at] then
       local rest = strip(strips[at], req)
       full, req.path = req.path, rest
+    end
+    return chain[at](req, res, next)
+  end
+  return next()
+end
+
+--- Runs a chain that was made for one URL: what covers it, each with the path that it sees.
+local function run_known(chain, req, res)
+  local at, cut, url = 0, false, chain.url
+  local full, rests, strips = chain.full, chain.rests, chain.strips
+  local function next(err)
+    if err ~= nil then give_up(err) end
+    if cut then
+      req.path, cut = cut, false
+    end
+    if req.url ~= url then return run(chain.whole, req, res, chain.places[at]) end -- a middleware has set it
+    at = at + 1
+    local rest = rests[at]
+    if rest then
+      local path = rawget(req, "path")
+      cut = path or full
+      req.path = cut == full and rest or strip(strips[at], req)
     end
     return chain[at](req, res, next)
   end
@@ -114,11 +136,40 @@ local function rest_of(state, done, to, last, list)
   return chain
 end
 
+local KNOWN_MOST, KNOWN_LONGEST = 256, 200 -- URLs, and bytes of each
+
+--- Remembers for a URL which middlewares cover it, and what they see of its path: files
+--- are asked for again and again. Not where parameters stand in a prefix, or somebody
+--- has set req.path.
+local function remember(state, req, url, method)
+  local known = state.misses[method]
+  if not known or #url > KNOWN_LONGEST or rawget(req, "path") ~= nil then return nil end
+  local rest = state.rest
+  local chain = { n = 0, url = url, whole = rest, places = {}, rests = {}, strips = {} }
+  for i = 1, rest.n do
+    local check = rest.checks[i]
+    if check and check.captures then return nil end
+    if not check or begins(check, req) then
+      local n = chain.n + 1
+      chain.n, chain[n], chain.places[n], chain.strips[n] = n, rest[i], i, rest.strips[i]
+      chain.rests[n] = rest.strips[i] and strip(rest.strips[i], req)
+    end
+  end
+  chain.full = req.path
+  if state.misses_count >= KNOWN_MOST then state.misses, state.misses_count = { GET = {}, HEAD = {} }, 0 end
+  state.misses[method][url] = chain
+  state.misses_count = state.misses_count + 1
+  return chain
+end
+
 --- No route has that method. Where others have, a middleware behind them is no
 --- answer, except to GET: files lie there.
-local function unmatched(state, req, res)
-  local method = req.method
-  if method == "GET" or method == "HEAD" then return start(state.rest, req, res) end
+local function unmatched(state, req, res, url, method)
+  if method == "GET" or method == "HEAD" then
+    local chain = remember(state, req, url, method)
+    if chain then return run_known(chain, req, res) end
+    return start(state.rest, req, res)
+  end
   local allow, nodes = allowed(state, req)
   if not allow then return start(state.rest, req, res) end
   local order = 0
@@ -161,6 +212,17 @@ function getters.params(req)
   return params
 end
 
+--- Whether no route's path begins as url does: told by its first segment, where that
+--- is written plainly and nothing behind leads back. So what middlewares answer, files
+--- mostly, is not split for nothing.
+local function is_foreign(state, url)
+  local first, at = match(url, "^/([%w_-]+)()")
+  if not first or state.firsts[first] then return false end
+  local behind = byte(url, at)
+  return (behind == 47 or behind == 63 or not behind) -- "/", "?"
+    and not find(url, "%", 1, true) and not find(url, "/.", 1, true)
+end
+
 local function lookup(state, req, url, method)
   local mark = find(url, "?", 1, true)
   if mark then
@@ -168,6 +230,7 @@ local function lookup(state, req, url, method)
     local entry = known and known[sub(url, 1, mark - 1)]
     if entry then return entry end
   end
+  if state.firsts and is_foreign(state, url) then return nil end
   local path, values = segments.split(req), {}
   local entry = tree.find(state.root, path, path.n, method, values)
   local names = entry and entry.names
@@ -210,8 +273,14 @@ function M.handle(app, req, res)
   local state = app._state or M.start(app)
   local url, method = req.url, req.method
   local known = state.exact[method]
-  local entry = known and known[url] or lookup(state, req, url, method)
-  if not entry then return unmatched(state, req, res) end
+  local entry = known and known[url]
+  if not entry then
+    known = state.misses[method]
+    local chain = known and known[url]
+    if chain then return run_known(chain, req, res) end
+    entry = lookup(state, req, url, method)
+    if not entry then return unmatched(state, req, res, url, method) end
+  end
   if tell_route then tell_route(req, entry.number or number_entry(entry)) end
   local only = entry.only
   if only then return only(req, res) end
@@ -281,7 +350,7 @@ end
 function M.start(app)
   local flats = layers.flatten(app)
   local state = { root = tree.new(), uses = {}, entries = {}, exact = {}, methods = {}, flats = flats,
-    mounts = flats.mounts }
+    mounts = flats.mounts, misses = { GET = {}, HEAD = {} }, misses_count = 0 }
   for _, flat in ipairs(flats) do
     if flat.layer.kind == "use" then state.uses[#state.uses + 1] = flat end
   end
@@ -291,6 +360,8 @@ function M.start(app)
     end
   end
   index(state)
+  local root = state.root
+  state.firsts = not (root.matches or root.param or root.rest) and root.static or nil
   state.rest = rest_of(state, 0, math.huge, finish)
   app._state = state
   return state

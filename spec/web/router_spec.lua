@@ -219,3 +219,94 @@ app:mount("/:id", api) app:listen(0)]])
     says("app.lua:4: the name 'a' is taken by GET /a", 'app:get("/a", print):name("a")\napp:get("/b", print):name("a")')
   end)
 end)
+
+describe("a URL without a route", function()
+  local TRACE = [[
+    local function trace(name)
+      return function(req, res, next)
+        req.seen = (req.seen or "") .. name .. ":" .. req.path .. " "
+        return next()
+      end
+    end
+    local function done(req) return req.seen .. "end:" .. req.path end
+  ]]
+
+  it("runs the same middlewares each time, which see the same paths", function()
+    local server = serve(TRACE .. [[
+      app:get("/users/:id", function() return "user" end)
+      app:use("/a", trace "a")
+      app:use(trace "all")
+      app:use("/a/b", trace "ab")
+      app:post("/only-post", function() return "post" end)
+      app:head("/only-head", function(_, res) res.statusCode = 204 return res:finish() end)
+      app:use(done)]])
+    for _ = 1, 3 do
+      for path, want in pairs({
+        ["/a/b/c?x=1"] = "a:/b/c all:/a/b/c ab:/c end:/a/b/c",
+        ["/a"] = "a:/ all:/a end:/a",
+        ["/a/"] = "a:/ all:/a/ end:/a/",
+        ["/ab"] = "all:/ab end:/ab",
+        ["/a/../q"] = "all:/q end:/q",
+        ["/q/../a/b/"] = "a:/b/ all:/a/b/ ab:/ end:/a/b/",
+        ["/%61/b"] = "a:/b all:/a/b ab:/ end:/a/b",
+        ["/users"] = "all:/users end:/users",
+        ["/users/../a"] = "a:/ all:/a end:/a",
+        ["/only-head"] = "all:/only-head end:/only-head",
+        ["/"] = "all:/ end:/",
+      }) do
+        assert.equal(want, body(server, path), path)
+        local status = path == "/only-head" and 204 or 200
+        assert.equal(status, helper.request(server, { method = "HEAD", path = path }).status)
+      end
+      assert.equal("user", body(server, "/users/7"))
+      assert.equal("user", body(server, "/a/../users/7"))
+      assert.equal("post", body(server, "/only-post", "POST"))
+      assert.equal(204, helper.request(server, { method = "HEAD", path = "/only-head" }).status)
+      assert.equal(400, helper.get(server, "/a/%zz").status)
+    end
+  end)
+
+  it("follows a middleware that sets the URL or the path", function()
+    local server = serve(TRACE .. [[
+      app:use(function(req, res, next)
+        if req.query.url then req.url = req.query.url end
+        if req.query.path then req.path = req.query.path end
+        return next()
+      end)
+      app:use("/a", trace "a")
+      app:use("/b", trace "b")
+      app:use(function(req) return (req.seen or "") .. "end" end)]])
+    for _ = 1, 3 do
+      assert.equal("a:/x end", body(server, "/a/x"))
+      assert.equal("b:/y end", body(server, "/b/y"))
+      assert.equal("a:/z end", body(server, "/a/x?path=/a/z"))
+      assert.equal("end", body(server, "/a/x?url=/c"))
+      assert.matches("^b:.* end$", body(server, "/a/x?url=/b/y"))
+    end
+  end)
+
+  it("gives parameters of a prefix anew to each request", function()
+    local server = serve [[
+      app:use("/:lang/", function(req) return req.params.lang .. " " .. req.path end)]]
+    for _ = 1, 3 do
+      assert.equal("en /x", body(server, "/en/x"))
+      assert.equal("de /", body(server, "/de"))
+    end
+  end)
+
+  it("remembers a bounded number of them", function()
+    local server = serve [[
+      app:use("/files", function(req)
+        if req.path == "/memory" then collectgarbage() return collectgarbage("count") .. "" end
+        return req.path
+      end)]]
+    local function ask(from, to)
+      for i = from, to do
+        assert.equal(("/%d"):format(i), body(server, ("/files/%d"):format(i)))
+      end
+      return tonumber(body(server, "/files/memory"))
+    end
+    local before = ask(1, 600)
+    assert.is_true(ask(601, 3000) - before < 300) -- KiB: 2,400 URLs would be 1,000
+  end)
+end)
