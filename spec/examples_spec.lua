@@ -35,6 +35,20 @@ example("hello", function()
   end)
 end)
 
+example("cluster", function()
+  it("counts the visits of all workers, and replaces one that is killed", function()
+    local server = serve("cluster", { ready = "http://" })
+    server.port = tonumber(server:stdout():match("http://127%.0%.0%.1:(%d+)"))
+    local first = select(2, json(server, "GET", "/"))
+    assert.equal(1, first.visits)
+    helper.wait_for(function() return select(2, json(server, "GET", "/")).visits > 3 end, "visits to be counted")
+    os.execute("kill -KILL " .. math.tointeger(first.process))
+    server:wait_output("worker 1 has ended %(SIGKILL%)")
+    helper.wait_for(function() return select(2, json(server, "GET", "/")).visits > 5 end, "visits to be counted")
+    assert.equal(0, (server:stop()))
+  end)
+end)
+
 -- A browser that clicks through an example, in both colour schemes; nothing may go
 -- wrong in the page meanwhile.
 local function click_through(server, path, body)

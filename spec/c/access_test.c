@@ -98,6 +98,23 @@ static void writes_json(void)
               "\"referer\":\"http://x/\",\"userAgent\":\"curl/7.88.1\"}");
 }
 
+static void writes_ids_and_traces_in_json_alone(void)
+{
+    struct access_entry entry = make_entry();
+
+    entry.id = str_of("a\"b");
+    entry.trace = str_of("00-1-2-01");
+    CHECK_STR(line_of(&entry, ACCESS_JSON),
+              "{\"time\":\"2026-11-22T12:00:00Z\",\"remote\":\"127.0.0.1\","
+              "\"method\":\"GET\",\"url\":\"/a?b=c\",\"httpVersion\":\"1.1\","
+              "\"status\":200,\"bytes\":5,\"duration\":0.000123,"
+              "\"referer\":\"http://x/\",\"userAgent\":\"curl/7.88.1\","
+              "\"requestId\":\"a\\\"b\",\"traceparent\":\"00-1-2-01\"}");
+    CHECK_STR(line_of(&entry, ACCESS_COMMON),
+              "127.0.0.1 - - [22/Nov/2026:12:00:00 +0000] "
+              "\"GET /a?b=c HTTP/1.1\" 200 5");
+}
+
 static void writes_what_is_missing(void)
 {
     struct access_entry entry = {.version = 10, .status = 400, .time = 0};
@@ -463,6 +480,7 @@ int main(void)
     RUN(writes_the_common_format);
     RUN(writes_the_combined_format);
     RUN(writes_json);
+    RUN(writes_ids_and_traces_in_json_alone);
     RUN(writes_what_is_missing);
     RUN(writes_versions_and_large_numbers);
     RUN(writes_durations_to_the_microsecond);

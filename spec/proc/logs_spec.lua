@@ -44,6 +44,21 @@ describe("--access-log", function()
     assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d", entry.time)
   end)
 
+  it("writes the ids of requests and traces into JSON, where there are any", function()
+    local file = helper.tmpdir() .. "/access.log"
+    local trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    local headers = { ["X-Request-Id"] = "theirs", traceparent = trace }
+    ask({ "--access-log", file, "--log-format=json" }, { headers = headers })
+    ask({ "--access-log", file, "--log-format=json" }, { headers = { ["X-Request-Id"] = "theirs" } },
+      "res:setHeader('X-Request-Id', 'ours') res:finish('x')")
+    ask({ "--access-log", file, "--log-format=json" })
+    local entries = {}
+    for line in helper.read_file(file):gmatch("[^\n]+") do table.insert(entries, cjson.decode(line)) end
+    assert.same({ "theirs", trace }, { entries[1].requestId, entries[1].traceparent })
+    assert.same({ "ours" }, { entries[2].requestId, entries[2].traceparent })
+    assert.is_nil(entries[3].requestId)
+  end)
+
   it("writes to standard output for -", function()
     local server = ask({ "--access-log", "-" })
     assert.matches('\n127%.0%.0%.1 [^\n]+ "GET /a%?b=1 HTTP/1%.1" 200 5 [^\n]+\n$', server:stdout())

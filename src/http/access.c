@@ -19,7 +19,7 @@
 #include "base/log.h"
 
 enum {
-    TEXTS = 5,      /* of an entry */
+    TEXTS = 7,      /* of an entry */
     ESCAPE_MAX = 6, /* bytes that one byte of text may become: \u00HH */
     LINE_MAX_SIZE = TEXTS * ACCESS_TEXT_MAX * ESCAPE_MAX + 512,
     STAMP_SIZE = 32
@@ -307,7 +307,20 @@ static char *put_json(char *out, const struct access_entry *entry)
     out = put_json_text(out, entry->referer);
     out = PUT(out, ",\"userAgent\":");
     out = put_json_text(out, entry->user_agent);
+    if (entry->id.n > 0) {
+        out = PUT(out, ",\"requestId\":");
+        out = put_json_text(out, entry->id);
+    }
+    if (entry->trace.n > 0) {
+        out = PUT(out, ",\"traceparent\":");
+        out = put_json_text(out, entry->trace);
+    }
     return PUT(out, "}");
+}
+
+bool access_has_ids(void)
+{
+    return self.format == ACCESS_JSON;
 }
 
 void access_write(const struct access_entry *entry)

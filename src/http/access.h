@@ -22,10 +22,11 @@ struct access_entry {
     struct str remote;              /* IP of the client */
     struct str method, target;      /* empty where the request line was bad */
     struct str referer, user_agent; /* empty where not sent */
-    uint64_t bytes;                 /* of the response's body */
-    double duration;                /* seconds */
-    time_t time;                    /* wall clock, when the request ended */
-    int version;                    /* 10, 11 or 20 */
+    struct str id, trace; /* X-Request-Id, traceparent; JSON alone, if at all */
+    uint64_t bytes;       /* of the response's body */
+    double duration;      /* seconds */
+    time_t time;          /* wall clock, when the request ended */
+    int version;          /* 10, 11 or 20 */
     int status;
 };
 
@@ -42,6 +43,9 @@ void access_close(void);
 
 /* True between access_open and access_close: entries are worth making. */
 bool access_enabled(void);
+
+/* Whether ids and traces of entries are written. */
+bool access_has_ids(void);
 
 /* Adds the line of entry, which is read at once. Does nothing without a log. */
 void access_write(const struct access_entry *entry);

@@ -373,6 +373,22 @@ static struct str field(const struct exchange *x, enum header_id id)
     return h != NULL ? h->value : (struct str){NULL, 0};
 }
 
+/* What finds a request again elsewhere: its id as the client was told it, else
+ * as it came, and the trace that it is a part of (W3C Trace Context). */
+static void identify(const struct exchange *x, struct access_entry *entry)
+{
+    const struct header *id = headers_get(&x->response, STR("x-request-id"), 0);
+    const struct header *trace =
+        headers_get(&x->request, STR("traceparent"), 0);
+
+    if (id == NULL)
+        id = headers_get(&x->request, STR("x-request-id"), 0);
+    if (id != NULL)
+        entry->id = id->value;
+    if (trace != NULL)
+        entry->trace = trace->value;
+}
+
 void server_log(const struct exchange *x)
 {
     struct loop *loop = x->server->loop;
@@ -399,5 +415,7 @@ void server_log(const struct exchange *x)
         .version = x->version,
         .status = x->head_sent ? x->status : 499, /* the client left */
     };
+    if (access_has_ids())
+        identify(x, &entry);
     access_write(&entry);
 }
