@@ -72,18 +72,19 @@ local function paths_of(options)
   return paths
 end
 
---- What differs where any of the files has changed.
+--- What differs where any of the files has changed, or the OCSP response beside the
+--- first.
 local function stamp_of(paths)
   local fs = require "fs"
   local parts = {}
-  for i, path in ipairs(paths) do
-    local ok, stat = pcall(fs.statSync, path)
-    parts[i] = ok and ("%s %s %s"):format(stat.mtimeMs, stat.size, stat.ino) or "gone"
+  for i = 0, #paths do
+    local ok, stat = pcall(fs.statSync, paths[i] or paths[1] .. ".ocsp")
+    parts[#parts + 1] = ok and ("%s %s %s"):format(stat.mtimeMs, stat.size, stat.ino) or "gone"
   end
   return table.concat(parts, "\n")
 end
 
--- Servers whose certificates are files: {server, apply, paths, stamp}.
+-- Certificates that are files: {key, apply, paths, stamp}; one for each key.
 local watched = {}
 
 --- Reads the files again; the certificate in use stays where they are no good.
@@ -120,11 +121,27 @@ end
 
 local timer
 
-local function watch(options, apply)
-  if not options.certFile then return end
+--- Has apply called when the files of options change. What was watched under that
+--- key is no longer: other certificates have its place.
+local function watch(key, options, apply)
+  for i = #watched, 1, -1 do
+    if watched[i].key == key then table.remove(watched, i) end
+  end
+  if native.isContext(options) or not options.certFile then return end
   local paths = paths_of(options)
-  watched[#watched + 1] = { apply = apply, paths = paths, stamp = stamp_of(paths) }
+  watched[#watched + 1] = { key = key, apply = apply, paths = paths, stamp = stamp_of(paths) }
   timer = timer or require("timers").setInterval(look, WATCH_MILLISECONDS):unref()
+end
+
+--- What a server's certificate for a host is watched under; "" is the standard one.
+local function watch_key(server, host)
+  local keys = rawget(server, "_watchKeys")
+  if not keys then
+    keys = {}
+    rawset(server, "_watchKeys", keys)
+  end
+  keys[host] = keys[host] or {}
+  return keys[host]
 end
 
 -- ---- the server's own methods
@@ -152,7 +169,7 @@ function methods:addContext(host, options)
   local context = context_of(inherit(self, options), 2)
   if not native.add(self._handle, host, context) then error("not the name of a host: " .. host, 2) end
   self._contexts = true
-  watch(options, function()
+  watch(watch_key(self, host:lower()), options, function()
     native.add(self._handle, host, tls.createSecureContext(inherit(self, options)))
   end)
   return self
@@ -168,7 +185,7 @@ function methods:addCertificate(options)
   end
   add()
   self._contexts = true
-  watch(options, add)
+  watch({}, options, add)
   return self
 end
 
@@ -182,6 +199,9 @@ function methods:setSecureContext(options)
   local merged = type(options) == "table" and inherit(self, options) or options
   native.secure(self._handle, context_of(merged, 2))
   self._contexts = true
+  watch(watch_key(self, ""), options, function()
+    native.secure(self._handle, tls.createSecureContext(merged))
+  end)
   return self
 end
 
@@ -230,7 +250,7 @@ local function set_up(server, options, level)
     rawset(server, "_choose", function(id) return on_name(server, handle, id) end)
     native.askNames(handle)
   end
-  watch(options, function() native.secure(handle, tls.createSecureContext(options)) end)
+  watch(watch_key(server, ""), options, function() native.secure(handle, tls.createSecureContext(options)) end)
 end
 
 --- Makes a server as http.createServer does, over TLS. Raises where the
