@@ -76,6 +76,7 @@ struct options {
     const char *reload; /* a pid file; NULL: not given */
     bool proxied; /* connections begin with a PROXY header */
     bool check;
+    bool routes, openapi; /* print that of the apps, and exit */
     enum usage_page page; /* for OPTIONS_HELP */
 
     struct limits limits; /* of HTTP */

@@ -317,7 +317,7 @@ static void configure(const char *binary, int number)
     s->nargs = options->nargs;
     s->worker = number;
     s->proxied = options->proxied;
-    if (number == 0)
+    if (number == 0 && !options->routes && !options->openapi)
         s->workers = options->workers;
 }
 
@@ -404,8 +404,13 @@ static void close_all(void)
 int worker_run(const struct options *o, const char *binary)
 {
     int number = l_cluster_begin();
-    struct script_source source = {
-        .path = o->script, .text = o->code, .argv = o->argv, .argc = o->argc};
+    struct script_source source = {.path = o->script,
+                                   .text = o->code,
+                                   .argv = o->argv,
+                                   .argc = o->argc,
+                                   .show = o->routes    ? "routes"
+                                           : o->openapi ? "openapi"
+                                                        : NULL};
 
     service_begin(number == 0);
     options = o;

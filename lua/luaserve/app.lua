@@ -24,17 +24,29 @@ end
 
 M.is_app = is_app
 
+local sources = setmetatable({}, { __mode = "k" }) -- what a handler was made of, where it was no function
+
+--- The table that can be called which a handler stands for, or nil.
+---@param fn function
+---@return table?
+function M.source(fn)
+  return sources[fn]
+end
+
 local function called(value)
   local meta = type(value) == "table" and getmetatable(value)
-  return type(meta) == "table" and meta.__call and function(...) return value(...) end or nil
+  if type(meta) ~= "table" or not meta.__call then return nil end
+  local function fn(...) return value(...) end
+  sources[fn] = value
+  return fn
 end
 
 --- Adds a handler to fns; a list of them is as if each was given.
 local function add_handler(fns, value, what)
   if type(value) == "function" then
     fns[#fns + 1] = value
-  elseif called(value) then
-    fns[#fns + 1] = called(value)
+  elseif type(value) == "table" and getmetatable(value) then
+    fns[#fns + 1] = called(value) or core.raise(what .. " needs functions, not a table that cannot be called")
   elseif type(value) == "table" and value[1] ~= nil and getmetatable(value) == nil then
     for i = 1, #value do add_handler(fns, value[i], what) end
   else
@@ -85,6 +97,21 @@ function Route:name(name)
   if known then core.raise(("the name '%s' is taken by %s %s"):format(name, known.method, known.path)) end
   app._names[name] = self._layer
   self._layer.name, self._layer.app = name, self._app
+  return self
+end
+
+local ABOUT = { summary = "string", description = "string", tags = "table", responses = "table", operationId = "string",
+  deprecated = "boolean", hidden = "boolean", params = "table", query = "table", headers = "table",
+  body = "table string" }
+
+--- Says what the route is for, in the document of app:docs: summary, description, tags,
+--- responses (by status, a text or a schema), operationId, deprecated, hidden; and
+--- schemas that nothing checks: params, query, headers, body.
+---@param about table
+---@return self
+function Route:describe(about)
+  if type(about) ~= "table" then core.raise("describe needs a table: summary, description, tags, responses...") end
+  self._layer.about = require("luaserve.options").check("describe", about, ABOUT)
   return self
 end
 
@@ -233,7 +260,7 @@ local function mount(app, prefix, inner, group)
   local list = prefix_of(prefix)
   if holds(inner, app) then core.raise("an app cannot be mounted in itself") end
   if not inner._parent then inner._parent, inner._prefix = app, list end
-  add_layer(app, { kind = "mount", prefix = list, app = inner, group = group })
+  add_layer(app, { kind = "mount", prefix = list, path = prefix, app = inner, group = group })
   return app
 end
 
@@ -347,6 +374,19 @@ function App:setting(name)
   return value
 end
 
+-- ---- what it offers
+
+--- Serves a page that shows the routes, and lets them be tried out; below it
+--- /openapi.json. Options: title, version, description, servers (URLs).
+---@param path string
+---@param options {title: string?, version: string?, description: string?, servers: string[]?}?
+---@return self
+function App:docs(path, options)
+  if not pattern.prefix(path) then core.raise("app:docs needs the path of its page, not " .. text_of(path)) end
+  require("luaserve.openapi").serve(self, path, options)
+  return self
+end
+
 -- ---- serving
 
 --- Serves a path that says how this process is: see luaserve.health.
@@ -389,14 +429,13 @@ function M.new(settings)
   if settings ~= nil and type(settings) ~= "table" then
     core.raise("luaserve() takes a table of settings, not " .. text_of(settings))
   end
-  local app = { _layers = {}, _names = {}, _known = {}, _settings = {}, _rescuers = {} }
+  local app = { _layers = {}, _names = {}, _known = {}, _settings = {}, _rescuers = {}, _where = core.where() }
   setmetatable(app, app_meta)
   for name, value in pairs(settings or {}) do app:set(name, value) end
-  core.apps[#core.apps + 1] = app
+  if core.showing then core.showing[#core.showing + 1] = app end
   return app
 end
 
-core.apps = setmetatable({}, { __mode = "v" }) -- for --routes
 M.App = App
 
 return M

@@ -356,7 +356,10 @@ function M.main(source)
   if core.workers then return require("luaserve.supervisor").run(core.workers) end
   local fn, message = compile(text, name, path)
   if not fn then give_up(message, 1) end
-  return fn(unpack(source))
+  if not source.show then return fn(unpack(source)) end
+  require("luaserve.show").prepare()
+  fn(unpack(source))
+  return require("luaserve.show").print(source.show)
 end
 
 -- ---- --check

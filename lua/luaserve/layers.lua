@@ -49,7 +49,8 @@ local function collect(app, at, out)
       out.mounts[#out.mounts + 1] = { list = list, owners = owners }
       local strip = at.strip
       if not layer.group then strip = prefix_of(list) or strip end
-      collect(layer.app, { list = list, strip = strip, owners = owners, depth = at.depth + 1 }, out)
+      collect(layer.app, { list = list, strip = strip, owners = owners, depth = at.depth + 1,
+        path = (at.path .. layer.path):gsub("/+$", "") }, out)
     else
       local full = layer.kind == "use" and join(at.list, layer.prefix) or nil
       out[#out + 1] = { layer = layer, list = full, at = at, order = #out + 1, owners = at.owners,
@@ -63,7 +64,7 @@ end
 ---@return table[]
 function M.flatten(app)
   local out = { mounts = {} }
-  collect(app, { list = {}, strip = nil, owners = { app }, depth = 0 }, out)
+  collect(app, { list = {}, strip = nil, owners = { app }, depth = 0, path = "" }, out)
   return out
 end
 

@@ -107,7 +107,7 @@ local function trust_networks(list)
   end
   return function(ip)
     local bytes = ip and bytes_of(ip)
-    if not bytes then return unix and ip == nil end -- a Unix socket
+    if not bytes then return unix and (ip == nil or ip == "") end -- a Unix socket
     for i = 1, #networks do
       if is_in(networks[i], bytes) then return true end
     end
@@ -165,7 +165,7 @@ end
 ---@return string[]
 function M.chain(req)
   local trust, remote = trust_of(req), req.socket.remoteAddress
-  local list = { remote } -- empty for a Unix socket
+  local list = { remote ~= "" and remote or nil } -- empty for a Unix socket
   local field = trust and req.headers["x-forwarded-for"]
   if not field or not trust(remote, 0) then return list end
   local entries = {}
@@ -190,7 +190,7 @@ end
 ---@return string[]
 function M.ips(req)
   local chain, list = M.chain(req), {}
-  local own = req.socket.remoteAddress and 2 or 1
+  local own = (req.socket.remoteAddress or "") ~= "" and 2 or 1
   for i = #chain, own, -1 do list[#list + 1] = chain[i] end
   rawset(req, "ips", list)
   return list

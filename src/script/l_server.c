@@ -109,6 +109,13 @@ static struct server *server_of(lua_State *L, struct l_server *s, int i)
     return s->server;
 }
 
+struct server *l_server_ready(lua_State *L, int i)
+{
+    struct l_server *s = l_server_check(L, i);
+
+    return server_of(L, s, i);
+}
+
 /* ---- listening */
 
 static void run_sweep(struct job *job)

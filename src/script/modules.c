@@ -19,6 +19,7 @@ static const struct {
     {"luaserve.core.crypto", l_crypto_open},
     {"luaserve.core.dns", l_dns_open},
     {"luaserve.core.fs", l_fs_open},
+    {"luaserve.core.probe", l_probe_open},
     {"luaserve.core.process", l_process_open},
     {"luaserve.core.reply", l_reply_open},
     {"luaserve.core.request", l_request_open},

@@ -27,6 +27,7 @@ int l_crypto_open(lua_State *L);
 int l_dns_open(lua_State *L);
 int l_fs_open(lua_State *L);
 int l_json_open(lua_State *L);
+int l_probe_open(lua_State *L);
 int l_process_open(lua_State *L);
 int l_reply_open(lua_State *L);
 int l_request_open(lua_State *L);

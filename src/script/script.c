@@ -181,6 +181,8 @@ static void push_source(lua_State *L, const char *name,
     lua_setfield(L, -2, "path");
     lua_pushstring(L, source->text);
     lua_setfield(L, -2, "text");
+    lua_pushstring(L, source->show);
+    lua_setfield(L, -2, "show");
     for (i = 0; i < source->argc; i++) {
         lua_pushstring(L, source->argv[i]);
         lua_rawseti(L, -2, i + 1);

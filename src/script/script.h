@@ -60,6 +60,7 @@ void script_close(void);
 struct script_source {
     const char *path; /* as given; NULL where text is set */
     const char *text; /* -e CODE, or NULL */
+    const char *show; /* what to print of its apps ("routes"), or NULL */
     char **argv;      /* what follows the script on the command line */
     int argc;
 };
