@@ -120,8 +120,8 @@ static const struct {
     {"V", "version"},         {"?", "help"},
     {"syntax", "check"},      {"pidfile", "pid-file"},
     {"verbose", "log-level"}, {"cluster", "workers"},
-    {"restart", "reload"},
-    {"processes", "workers"}, {"instances", "workers"},
+    {"restart", "reload"},    {"processes", "workers"},
+    {"instances", "workers"},
 };
 
 static const struct usage_row *row_at(size_t i)
@@ -257,9 +257,8 @@ void usage_print(enum usage_page page, FILE *out)
             print_limit(&limit_rows[i], out);
         return;
     }
-    fputs("Usage: luaserve [options] app.lua [arguments]\n"
-          "       luaserve [options] -e CODE | - [arguments]    (-: standard "
-          "input)\n\n",
+    fputs("Usage: luaserve [options] app.lua | -e CODE | - [arguments] (-: "
+          "standard input)\n\n",
           out);
     for (size_t i = 0; i < MAIN_ROWS; i++)
         print_row(&main_rows[i], out);

@@ -10,6 +10,7 @@ M.html = [[
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
+<link rel="icon" href="{base}/icon.svg">
 <link rel="stylesheet" href="{base}/docs.css">
 </head>
 <body data-base="{base}">
@@ -18,6 +19,11 @@ M.html = [[
 <script src="{base}/docs.js"></script>
 </body>
 </html>
+]]
+
+M.icon = [[
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#1769aa"/>
+<path d="M11 8q-4 0-4 8t4 8M21 8q4 0 4 8t-4 8" fill="none" stroke="#fff" stroke-width="3"/></svg>
 ]]
 
 M.style = [[

@@ -278,6 +278,7 @@ function M.serve(app, path, options)
   app:get(base .. "/docs.css", function(_, res)
     return send(res, "text/css; charset=utf-8", files.style)
   end):describe(hidden)
+  app:get(base .. "/icon.svg", function(_, res) return send(res, "image/svg+xml", files.icon) end):describe(hidden)
 end
 
 return M
