@@ -201,6 +201,35 @@ describe("compress", function()
     }, said)
   end)
 
+  it("codes files, large and small, and leaves their parts alone", function()
+    local large = ("a line of the file\n"):rep(20000)
+    local server = helper.serve_handler("return code(req, res, function() return site(req, res) end)", {
+      before = "local luaserve = require 'luaserve' local code, site = luaserve.compress(), luaserve.static('www')",
+      files = { ["www/large.txt"] = large, ["www/small.txt"] = TEXT:sub(1, 5000), ["www/small.js"] = TEXT,
+        ["www/small.js.gz"] = "precompressed" },
+    })
+    for path, text in pairs({ ["/large.txt"] = large, ["/small.txt"] = TEXT:sub(1, 5000) }) do
+      for coding in pairs(DECODERS) do
+        local response = get(server, coding, path)
+        assert.is_true(decoded(response) == text, path .. " " .. coding)
+        assert.equal("Accept-Encoding", response.headers.vary)
+        local tag = response.headers.etag
+        assert.equal('W/"', tag:sub(1, 3))
+        local again = helper.get(server, path, { ["Accept-Encoding"] = coding, ["If-None-Match"] = tag })
+        assert.same({ 304, "" }, { again.status, again.body })
+      end
+      assert.is_true(get(server, "identity", path).body == text)
+      local part = helper.get(server, path, { ["Accept-Encoding"] = "gzip", Range = "bytes=3000-3999" })
+      assert.same({ 206, text:sub(3001, 4000) }, { part.status, part.body })
+      assert.is_nil(part.headers["content-encoding"])
+    end
+    local response = get(server, "gzip", "/small.js")
+    assert.same({ "precompressed", "gzip" }, { response.body, response.headers["content-encoding"] })
+    local head = helper.request(server, { method = "HEAD", path = "/large.txt",
+      headers = { ["Accept-Encoding"] = "gzip" } })
+    assert.same({ 200, "" }, { head.status, head.body })
+  end)
+
   it("frees its coders when clients go away", function()
     local server = serve([[
       res:setHeader("Content-Type", "text/plain")
