@@ -351,6 +351,46 @@ example("gather", function()
   end)
 end)
 
+example("notes", function()
+  local function keep_notes(env)
+    env.PORT = 0
+    local server = helper.serve("examples/notes.lua", { env = env, listen = true })
+    assert.equal("[]", helper.get(server, "/notes").body)
+    local status, tea = json(server, "POST", "/notes", { text = "tea" })
+    assert.same({ 201, "tea" }, { status, tea.text })
+    json(server, "POST", "/notes", { text = "it's \"milk\"; DROP TABLE notes" })
+    assert.same({ 200, tea }, { json(server, "GET", "/notes/" .. tea.id) })
+    local coffee = { id = tea.id, text = "coffee" }
+    assert.same({ 200, coffee }, { json(server, "PUT", "/notes/" .. tea.id, { text = "coffee" }) })
+    assert.equal(2, #select(2, json(server, "GET", "/notes")))
+    assert.equal(204, (json(server, "DELETE", "/notes/" .. tea.id)))
+    assert.equal(404, helper.get(server, "/notes/" .. tea.id).status)
+    assert.equal(404, helper.request(server, { method = "DELETE", path = "/notes/x" }).status)
+    assert.equal(400, helper.request(server, { method = "POST", path = "/notes", body = '{"text": 1}',
+      headers = { ["Content-Type"] = "application/json" } }).status)
+    local _, left = json(server, "GET", "/notes")
+    assert.equal("it's \"milk\"; DROP TABLE notes", left[1].text)
+    return server
+  end
+
+  it("keeps notes in SQLite, also when it is started again", function()
+    local env = { NOTES = helper.tmpdir() .. "/notes.db" }
+    keep_notes(env):stop()
+    local server = helper.serve("examples/notes.lua", { env = env, listen = true })
+    assert.equal(1, #select(2, json(server, "GET", "/notes")))
+  end)
+
+  it("keeps the same notes in PostgreSQL, and says so where that is gone", function()
+    local database = require("spec.helper.postgres").start()
+    local server = keep_notes({ DATABASE_URL = ("postgres://postgres@127.0.0.1:%d/postgres"):format(database.port) })
+    database:stop()
+    local response = helper.get(server, "/notes")
+    assert.equal(503, response.status)
+    database:start()
+    helper.wait_for(function() return helper.get(server, "/notes").status == 200 end, "the database to be back", 10)
+  end)
+end)
+
 describe("every example", function()
   for file in lfs.dir("examples") do
     local name = file:match("^(.+)%.lua$")
