@@ -98,7 +98,9 @@ LUA_WHOLE = $(if $(LUA_ARCHIVE),-Wl$(comma)--whole-archive $(LUA_ARCHIVE) \
 	-Wl$(comma)--no-whole-archive,$(LUA_SHARED))
 EXPORT = -Wl,--export-dynamic-symbol='lua_*' \
 	-Wl,--export-dynamic-symbol='luaL_*' \
-	-Wl,--export-dynamic-symbol='luaJIT_*'
+	-Wl,--export-dynamic-symbol='luaJIT_*' \
+	$(if $(SAN),-Wl$(comma)--export-dynamic-symbol='__asan_*' \
+	-Wl$(comma)--export-dynamic-symbol='__ubsan_*')
 
 # gcc's two runtimes heed log_path (see spec/run) only where they are one.
 SANITIZE = $(if $(SAN),-fsanitize=address$(comma)undefined \
