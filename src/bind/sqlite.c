@@ -90,9 +90,11 @@ static void done(void *arg, bool cancelled)
     if (cancelled)
         sqlite_query_fail(q, SQLITE_INTERRUPT, "the process ends");
     c->running = NULL;
+    c->telling++; /* Lua goes on, and may close c or begin another query */
     plugin->wait_settle(q->wait, push_result, q);
+    c->telling--;
     sqlite_query_free(q);
-    if (c->closing)
+    if (c->closing && c->running == NULL && c->telling == 0)
         sqlite_query_close(c);
 }
 
@@ -285,7 +287,7 @@ static int close_lua(lua_State *L)
     *box = NULL;
     if (c == NULL)
         return 0;
-    if (c->running != NULL)
+    if (c->running != NULL || c->telling > 0)
         c->closing = 1;
     else
         sqlite_query_close(c);

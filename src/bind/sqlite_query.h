@@ -40,6 +40,7 @@ struct connection {
     unsigned clock;
     struct query *running; /* one at a time */
     int closing;
+    int telling; /* ends of queries that Lua is being told of */
 };
 
 enum kind { SQLITE_QUERY_OPEN, SQLITE_QUERY_RUN };
