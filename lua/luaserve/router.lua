@@ -1,6 +1,7 @@
 --- An app's requests: looks the route up, runs its chain, and answers where there is
 --- none: 404, 405 with Allow, OPTIONS. All that can be is made when the app starts.
 local getters = require("luaserve.core.request").getters
+local find_route = require("luaserve.core.route").find
 local layers = require "luaserve.layers"
 local pattern = require "luaserve.pattern"
 local segments = require "luaserve.segments"
@@ -8,7 +9,6 @@ local tree = require "luaserve.tree"
 
 local M = {}
 
-local byte, find, match, sub = string.byte, string.find, string.match, string.sub
 local new_error
 
 -- ---- running a chain
@@ -212,25 +212,8 @@ function getters.params(req)
   return params
 end
 
---- Whether no route's path begins as url does: told by its first segment, where that
---- is written plainly and nothing behind leads back. So what middlewares answer, files
---- mostly, is not split for nothing.
-local function is_foreign(state, url)
-  local first, at = match(url, "^/([%w_-]+)()")
-  if not first or state.firsts[first] then return false end
-  local behind = byte(url, at)
-  return (behind == 47 or behind == 63 or not behind) -- "/", "?"
-    and not find(url, "%", 1, true) and not find(url, "/.", 1, true)
-end
-
-local function lookup(state, req, url, method)
-  local mark = find(url, "?", 1, true)
-  if mark then
-    local known = state.exact[method]
-    local entry = known and known[sub(url, 1, mark - 1)]
-    if entry then return entry end
-  end
-  if state.firsts and is_foreign(state, url) then return nil end
+--- What C cannot look up: paths that have to be decoded, routes with Lua patterns.
+local function lookup_decoded(state, req, method)
   local path, values = segments.split(req), {}
   local entry = tree.find(state.root, path, path.n, method, values)
   local names = entry and entry.names
@@ -239,6 +222,13 @@ local function lookup(state, req, url, method)
     for i = 1, #names do params[names[i]] = values[i] end
     req.params = params
   end
+  return entry
+end
+
+local function lookup(state, req, url, method)
+  local entry, params = find_route(state.packed, url, method, "ALL")
+  if entry == false then return lookup_decoded(state, req, method) end
+  if params then req.params = params end
   return entry
 end
 
@@ -360,8 +350,7 @@ function M.start(app)
     end
   end
   index(state)
-  local root = state.root
-  state.firsts = not (root.matches or root.param or root.rest) and root.static or nil
+  state.packed = tree.pack(state.root)
   state.rest = rest_of(state, 0, math.huge, finish)
   app._state = state
   return state

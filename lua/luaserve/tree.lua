@@ -139,4 +139,26 @@ function M.nodes(root, path, n)
   return found
 end
 
+local function pack_routes(routes)
+  if not routes then return false end
+  local packed = {}
+  for method, entry in pairs(routes) do packed[method] = { entry, (table.unpack or unpack)(entry.names) } end
+  return packed
+end
+
+--- The tree as the look-up in C (src/script/l_route.c) reads it: of each node the static
+--- children, the routes by method, each with the names of its parameters, whether there
+--- are patterns, the child behind a parameter, and the routes of the wildcard.
+---@param node table
+---@return table
+function M.pack(node)
+  local static = false
+  for text, inner in pairs(node.static) do
+    static = static or {}
+    static[text] = M.pack(inner)
+  end
+  return { static, pack_routes(node.routes), node.matches and true or false, node.param and M.pack(node.param) or false,
+    node.rest and pack_routes(node.rest.routes) or false }
+end
+
 return M

@@ -119,6 +119,39 @@ describe("the router", function()
     assert.equal(404, helper.get(server, "/Admin").status)
   end)
 
+  it("finds the same however the path is written, whether it has to be decoded or not", function()
+    local server = serve [[
+      local function say(name)
+        return function(req)
+          local list = { name }
+          for key, value in pairs(req.params) do list[#list + 1] = key .. "=" .. value end
+          table.sort(list)
+          return table.concat(list, " ")
+        end
+      end
+      for _, path in ipairs { "/", "/a", "/a/b", "/a/:x", "/a/:x/c", "/:x/b", "/:x/:y/d", "/a/*rest", "/p/:id(%d+)/e",
+        "/p/:name/e", "/p/q/:opt?", "/deep/*all" } do
+        app:get(path, say(path))
+      end
+      app:post("/a/b", say "post")
+      app:all("/a/b/c", say "all")]]
+    local deep = "/deep" .. ("/x"):rep(60)
+    for _, path in ipairs { "/", "/a", "/a/", "/a/b", "/a/c", "/a/b/c", "/a/x/c", "/a/x/y", "/a/x/y/", "/z/b", "/z/y/d",
+      "/z/y/e", "/p/7/e", "/p/x/e", "/p/q", "/p/q/r", "/p/q/r/s", "/deep", "/deep/", deep, deep .. "/", "/none" } do
+      for _, method in ipairs { "GET", "POST" } do
+        local plain = helper.request(server, { method = method, path = path .. "?a=/.//%20" })
+        local escaped = helper.request(server, { method = method, path = (path:gsub("(/)(%w)", function(slash, letter)
+          return ("%s%%%02X"):format(slash, letter:byte())
+        end, 1)) })
+        local around = helper.request(server, { method = method, path = "/." .. path })
+        assert.same({ plain.status, plain.body, path }, { escaped.status, escaped.body, path })
+        assert.same({ plain.status, plain.body, path }, { around.status, around.body, path })
+      end
+    end
+    assert.equal("/a/:x x=c", body(server, "/a/c"))
+    assert.equal("/deep/*all all=" .. ("/x"):rep(60):sub(2), body(server, deep))
+  end)
+
   it("takes targets in absolute form", function()
     local server = serve [[
       app:get("/", function() return "root" end)

@@ -24,6 +24,7 @@ static const struct {
     {"luaserve.core.reply", l_reply_open},
     {"luaserve.core.request", l_request_open},
     {"luaserve.core.response", l_response_open},
+    {"luaserve.core.route", l_route_open},
     {"luaserve.core.server", l_server_open},
     {"luaserve.core.socket", l_socket_open},
     {"luaserve.core.static", l_static_open},
