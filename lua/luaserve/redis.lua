@@ -125,6 +125,21 @@ end
 
 -- ---- connections of one's own
 
+--- Waits until somebody gives a connection back; false where nobody does in time.
+local function wait_in_queue(client)
+  local waiter = core.waiter()
+  table.insert(client.queue, waiter)
+  local timer = timers.setTimeout(function()
+    for i, other in ipairs(client.queue) do
+      if other == waiter then table.remove(client.queue, i) end
+    end
+    waiter:wake(false)
+  end, client.timeout * 1000)
+  local woken = waiter:wait()
+  timers.clearTimeout(timer)
+  return woken
+end
+
 local function take(client)
   while true do
     if client.closed then return nil, "the client is closed", "ECONNRESET" end
@@ -132,9 +147,9 @@ local function take(client)
     if conn and conn:state() == "open" then return conn end
     if not conn then
       if client.busy < client.pool then break end
-      local waiter = core.waiter()
-      table.insert(client.queue, waiter)
-      waiter:wait()
+      if not wait_in_queue(client) then
+        return nil, ("no connection became free in %g s"):format(client.timeout), "ETIMEDOUT"
+      end
     end
   end
   client.busy = client.busy + 1
@@ -142,7 +157,7 @@ local function take(client)
   if conn then return conn end
   client.busy = client.busy - 1
   local next_one = table.remove(client.queue, 1)
-  if next_one then next_one:wake() end
+  if next_one then next_one:wake(true) end
   return nil, message, code
 end
 
@@ -157,7 +172,7 @@ local function give(client, conn)
     client.busy = client.busy - 1
   end
   local waiter = table.remove(client.queue, 1)
-  if waiter then waiter:wake() end
+  if waiter then waiter:wake(true) end
 end
 
 --- Runs fn(conn) with a connection of its own.

@@ -149,6 +149,19 @@ describe("redis", function()
     ]]))
   end)
 
+  it("ends the wait for a connection of one's own", function()
+    assert.equal("no connection became free in 0.1 s\tETIMEDOUT\njob\n", printed(([[
+      local small = redis.connect { port = %d, pool = 1, timeout = 0.1 }
+      local first
+      small:blpop("slow", 5, function(_, pair) first = pair end)
+      local _, message, code = small:blpop("other", 1)
+      print(message:match("%%d: (.*)"), code)
+      r:rpush("slow", "job")
+      while not first do timers.sleep(2) end
+      print(first[2])
+    ]]):format(server.port)))
+  end)
+
   it("calls back", function()
     assert.equal("nil\tv\nWRONGTYPE\tnil\n", printed([[
       r:set("k", "v")
