@@ -166,7 +166,8 @@ static void client_last(struct bytes *to, uint32_t id)
     bytes_clear(&block);
 }
 
-/* Whether text ends where a frame does, and a head. */
+/* Whether text begins as a client must (RFC 9113 3.4), and ends where a frame
+ * does, and a head. */
 static bool client_is_whole(struct str text)
 {
     bool in_head = false;
@@ -174,6 +175,8 @@ static bool client_is_whole(struct str text)
     if (text.n < client_preface.n)
         return false;
     text = str_skip(text, client_preface.n);
+    if (text.n < CLIENT_HEAD || client_byte(text, 3) != 4)
+        return false; /* no SETTINGS */
     while (text.n >= CLIENT_HEAD) {
         size_t n = client_byte(text, 0) << 16 | client_byte(text, 1) << 8 |
                    client_byte(text, 2);
