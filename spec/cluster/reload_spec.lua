@@ -132,7 +132,7 @@ describe("a reload", function()
   end)
 
   for what, case in pairs({
-    ["does not compile"] = { "return function(", "%.lua:1: .-near <eof>" },
+    ["does not compile"] = { "return function(", "%.lua:1: .-near '?<eof>" },
     ["fails as it loads"] = { "error('no config')", "no config\nstack traceback:" },
     ["ends at once"] = { "process.exit(4)", "it ended with code 4" },
     ["does not listen"] = { "setInterval(function() end, 1000)", "it does not listen, as the old one does" },

@@ -166,6 +166,19 @@ describe("--workers", function()
     end
   end)
 
+  if io.popen("id -u"):read("l") == "0" then
+    it("binds as root for workers that have become another user, new ones too", function()
+      local server = serve("return function() return process.pid .. ' ' .. process.getuid() end",
+        { "--workers", "2", "--user", "nobody" })
+      local pid, user = helper.get(server, "/").body:match("(%d+) (%d+)")
+      assert.not_equal("0", user)
+      assert.equal("0", io.popen("stat -c %u /proc/" .. server.pid):read("l"))
+      os.execute("kill -KILL " .. pid)
+      server:wait_output("another takes its place")
+      for _ = 1, 10 do assert.equal(user, helper.get(server, "/").body:match(" (%d+)")) end
+    end)
+  end
+
   it("replaces a worker that is over its memory, after its requests", function()
     local server = serve([[
       HOARD = {}
