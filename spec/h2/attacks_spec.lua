@@ -297,6 +297,7 @@ describe("An HTTP/2 client that stalls", function()
         if req.path == "/closed" then return tostring(closed) end
         if req.path == "/connections" then return tostring(server:getConnections()) end
         res:on("close", function() closed = closed + 1 end)
+        if req.path == "/exact" then res:write("0123456789") require("timers").sleep(1) return res:finish() end
         if req.path == "/big" then return res:finish(("x"):rep(300000)) end
         if req.path == "/read" then return res:finish(tostring(#(req:text() or ""))) end
         return "answer"
@@ -313,6 +314,13 @@ describe("An HTTP/2 client that stalls", function()
       conn:send(h2.settings({ { 4, 100000 } }))
       return conn:response(conn:request(fields("GET", "/closed"))).body
     end)())
+  end)
+
+  it("with its window used up to the byte loses the stream, whose end it does not take", function()
+    local conn = h2.connect(serve("writeTimeout = 100"), { settings = { { 4, 10 } }, windows = false })
+    local id = conn:request(fields("GET", "/exact"))
+    assert.equal("CANCEL", conn:reset_of(id))
+    assert.equal(10, conn:stream(id).size)
   end)
 
   it("with the window of its connection closed loses its streams", function()

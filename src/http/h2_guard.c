@@ -79,7 +79,8 @@ static double handler_due(const struct h2_stream *s)
 /* The client takes nothing: its window is closed, or hardly ever opened. */
 static double stall_due(const struct h2_stream *s)
 {
-    return after(s->stall_at, s->h->server->limits.write_timeout);
+    return after(s->ended ? 0 : s->stall_at,
+                 s->h->server->limits.write_timeout);
 }
 
 static double stream_due(const struct h2_stream *s)

@@ -176,7 +176,8 @@ int h2_out_send(struct h2_stream *s, const uint8_t *frame_head, size_t n)
     h->earned += n;
     s->stall_sent += n;
     if (s->out.size == 0) {
-        s->stall_at = 0;
+        if (!s->x->ended_out) /* else the end waits, for a window perhaps */
+            s->stall_at = 0;
         if (s->x->want_drain)
             h2_stream_ready(s);
     }
@@ -194,14 +195,19 @@ static void send_head(struct exchange *x, int64_t length)
     h2_stream_dirty(s);
 }
 
+/* From now on output waits. */
+static void begin_to_wait(struct h2_stream *s)
+{
+    s->stall_at = loop_now(s->h->c->loop);
+    s->stall_sent = 0;
+}
+
 static void send_body(struct exchange *x, struct piece *piece)
 {
     struct h2_stream *s = x->wire;
 
-    if (s->out.size == 0) {
-        s->stall_at = loop_now(s->h->c->loop);
-        s->stall_sent = 0;
-    }
+    if (s->out.size == 0)
+        begin_to_wait(s);
     s->h->queued += piece->n;
     if (piece->release != NULL)
         buf_append_ref(&s->out, piece->p, piece->n, piece->release, piece->arg);
@@ -210,9 +216,14 @@ static void send_body(struct exchange *x, struct piece *piece)
     h2_stream_dirty(s);
 }
 
+/* nghttp2 holds an empty DATA frame back too where no window is open. */
 static void send_end(struct exchange *x)
 {
-    h2_stream_dirty(x->wire);
+    struct h2_stream *s = x->wire;
+
+    if (s->stall_at == 0)
+        begin_to_wait(s);
+    h2_stream_dirty(s);
 }
 
 static void send_interim(struct exchange *x, int status,
