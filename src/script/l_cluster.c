@@ -259,6 +259,13 @@ static int close_channel(lua_State *L)
     return 0;
 }
 
+/* At the end of the process, where it is still open. */
+static int collect_channel(lua_State *L)
+{
+    control_close(&check(L, 1)->control);
+    return 0;
+}
+
 /* channel:pid() -> of the child, also when it has ended */
 static int pid_of(lua_State *L)
 {
@@ -580,6 +587,8 @@ int l_cluster_open(lua_State *L)
         {NULL, NULL}};
 
     luaL_newmetatable(L, CHANNEL);
+    lua_pushcfunction(L, collect_channel);
+    lua_setfield(L, -2, "__gc");
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
