@@ -78,7 +78,7 @@ static int64_t declared_length(struct exchange *x)
     if (length >= 0 &&
         headers_find(&x->response, HEADER_CONTENT_LENGTH, behind) == NULL)
         return length;
-    headers_remove(&x->response, STR("Content-Length"));
+    headers_remove_id(&x->response, HEADER_CONTENT_LENGTH);
     return -1;
 }
 
@@ -101,7 +101,7 @@ static enum sent send_head(struct exchange *x, int64_t length, size_t first)
         length = -1;
     } else if (x->status == 205) { /* 15.3.6: nothing, and says so */
         length = 0;
-        headers_remove(&x->response, STR("Content-Length"));
+        headers_remove_id(&x->response, HEADER_CONTENT_LENGTH);
     }
     x->declared = declared_length(x);
     if (x->declared < 0)

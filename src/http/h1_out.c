@@ -24,7 +24,7 @@ static enum render_connection connection_of(struct h1 *h, struct exchange *x)
         else if (h->keep_alive)
             return RENDER_NOTHING;
         if (!upgrade) /* of a 426 (RFC 9110 7.8) */
-            headers_remove(&x->response, STR("Connection"));
+            headers_remove_id(&x->response, HEADER_CONNECTION);
     }
     if (!h->keep_alive)
         return RENDER_CLOSE;
@@ -43,9 +43,9 @@ static void send_head(struct exchange *x, int64_t length)
     struct h1 *h = x->wire;
     bool sized = x->declared >= 0;
 
-    headers_remove(&x->response, STR("Transfer-Encoding")); /* ours to say */
+    headers_remove_id(&x->response, HEADER_TRANSFER_ENCODING); /* ours to say */
     if (x->bodyless && x->status == 204)
-        headers_remove(&x->response, STR("Content-Length"));
+        headers_remove_id(&x->response, HEADER_CONTENT_LENGTH);
     if (headers_find(&x->response, HEADER_CONTENT_LENGTH, 0) != NULL)
         length = -1;
     x->chunked = !sized && !x->bodyless && x->version == 11;

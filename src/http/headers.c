@@ -74,9 +74,23 @@ bool headers_name_valid(struct str name)
     return name.n > 0 && all_of(name, 1);
 }
 
+/* Whether none of the eight bytes at p is a control character. */
+static bool is_printable(const char *p)
+{
+    const uint64_t ones = UINT64_MAX / 255;
+    uint64_t bytes, delete;
+
+    memcpy(&bytes, p, sizeof bytes);
+    delete = bytes ^ ones * 0x7f;
+    return !(((bytes - ones * ' ') & ~bytes & ones * 0x80) |
+             ((delete - ones) & ~delete &ones * 0x80));
+}
+
 bool headers_value_valid(struct str value)
 {
-    return all_of(value, 2);
+    while (value.n >= 8 && is_printable(value.p))
+        value = str_skip(value, 8);
+    return all_of(value, 2); /* the rest, or where a tab may be */
 }
 
 bool headers_trailer_allowed(enum header_id id)
@@ -125,13 +139,11 @@ struct header *headers_extend(struct headers *h, struct pool *pool, unsigned n,
     return h->items + (h->n - n);
 }
 
-struct header *headers_find(const struct headers *h, enum header_id id,
-                            unsigned from)
+struct header *headers_find_added(const struct headers *h, enum header_id id,
+                                  unsigned from)
 {
     unsigned i;
 
-    if (!(h->ids & 1u << id))
-        return NULL;
     for (i = from; i < h->n; i++)
         if (h->items[i].id == id)
             return &h->items[i];
@@ -173,6 +185,13 @@ void headers_vary(struct headers *h, struct pool *pool, struct str name)
             headers_has_token(field->value, STR("*")))
             return;
     headers_add(h, pool, STR("Vary"), name);
+}
+
+unsigned headers_remove_id(struct headers *h, enum header_id id)
+{
+    struct header *field = headers_find(h, id, 0);
+
+    return field != NULL ? headers_remove(h, field->name) : 0;
 }
 
 struct str headers_lower(struct pool *pool, struct str name)

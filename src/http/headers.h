@@ -62,26 +62,34 @@ bool headers_trailer_allowed(enum header_id id);
 void headers_add(struct headers *h, struct pool *pool, struct str name,
                  struct str value);
 
+/* The same where the id of name is known already. */
+void headers_add_as(struct headers *h, struct pool *pool, enum header_id id,
+                    struct str name, struct str value);
+
 /* Adds n fields behind the others, of these ids (a bit for each): the caller
  * fills them, from the place that is returned. */
 struct header *headers_extend(struct headers *h, struct pool *pool, unsigned n,
                               uint32_t ids);
 
-/* The same where the id of name is known already. */
-void headers_add_as(struct headers *h, struct pool *pool, enum header_id id,
-                    struct str name, struct str value);
+/* The slow way of headers_find. */
+struct header *headers_find_added(const struct headers *h, enum header_id id,
+                                  unsigned from);
 
 /* The first field of that id (not HEADER_OTHER) at or behind index from, or
  * NULL. */
-struct header *headers_find(const struct headers *h, enum header_id id,
-                            unsigned from);
+static inline struct header *headers_find(const struct headers *h,
+                                          enum header_id id, unsigned from)
+{
+    return h->ids & 1u << id ? headers_find_added(h, id, from) : NULL;
+}
 
 /* The first field of that name at or behind index from, or NULL. */
 struct header *headers_get(const struct headers *h, struct str name,
                            unsigned from);
 
-/* Removes all fields of that name; returns their count. */
+/* Removes all fields of that name, or of that id; returns their count. */
 unsigned headers_remove(struct headers *h, struct str name);
+unsigned headers_remove_id(struct headers *h, enum header_id id);
 
 /* Says in Vary that the response depends on the request's field of that name
  * (borrowed as long as h), where it does not say so already. */

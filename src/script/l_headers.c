@@ -94,14 +94,17 @@ static void print_whole(lua_State *L, int i)
 
 struct str l_headers_value(lua_State *L, int i, struct str name)
 {
+    int type = lua_type(L, i);
     struct str value;
 
-    if (lua_type(L, i) == LUA_TNUMBER) {
+    if (type == LUA_TSTRING) {
+        /* the usual case */
+    } else if (type == LUA_TNUMBER) {
         print_whole(L, i);
     } else if (lua_isboolean(L, i)) {
         lua_pushstring(L, lua_toboolean(L, i) ? "true" : "false");
         lua_replace(L, i);
-    } else if (!lua_isstring(L, i)) {
+    } else {
         lua_pushfstring(L, "Invalid value (%s) for header \"%%s\"",
                         luaL_typename(L, i));
         complain(L, lua_tostring(L, -1), name);
@@ -156,19 +159,31 @@ static void check_values(lua_State *L, int i, struct str name)
     lua_pop(L, 1);
 }
 
+/* Sets a field to one value, which is checked before anything changes. */
+static void set_one(lua_State *L, struct exchange *x, int name, int value)
+{
+    struct str key = l_headers_text(L, name);
+    enum header_id id = headers_id(key);
+    struct str text;
+
+    if (id == HEADER_OTHER) /* else it is valid */
+        key = l_headers_name(L, name);
+    text = l_headers_value(L, value, key);
+    if (x->response.n > 0)
+        headers_remove(&x->response, key);
+    headers_add_as(&x->response, &x->pool, id, pool_copy(&x->pool, key),
+                   pool_copy(&x->pool, text));
+}
+
 static void set(lua_State *L, struct exchange *x, int name, int value)
 {
-    struct str key = l_headers_name(L, name);
+    struct str key;
 
-    if (!lua_istable(L, value)) { /* checked while it is added */
-        struct str text = l_headers_value(L, value, key);
-
-        if (x->response.n > 0)
-            headers_remove(&x->response, key);
-        headers_add(&x->response, &x->pool, pool_copy(&x->pool, key),
-                    pool_copy(&x->pool, text));
+    if (lua_type(L, name) == LUA_TSTRING && !lua_istable(L, value)) {
+        set_one(L, x, name, value);
         return;
     }
+    key = l_headers_name(L, name);
     check_values(L, value, key);
     if (x->response.n > 0)
         headers_remove(&x->response, key);
