@@ -166,7 +166,7 @@ end
 
 response.setup(notify, later("headersSent"), later("headersSent", "writableEnded"))
 
-M.meta = { __index = Response, __metatable = false, __name = "ServerResponse" }
+M.meta = { __index = Response, __newindex = response.assign, __metatable = false, __name = "ServerResponse" }
 M.ServerResponse = Response
 
 return M

@@ -254,7 +254,8 @@ local function create(options, onRequest, level)
   local server = { listening = false }
   server._handle = native.new(function(x)
     local req, res = make(x)
-    return settle(res, server._dispatch(req, res))
+    local first, second = server._dispatch(req, res)
+    if first ~= nil then return settle(res, first, second) end
   end, function(kind, ...)
     return special[kind](server, ...)
   end)

@@ -6,6 +6,7 @@
 #include "script/context.h"
 
 #include "http/status.h"
+#include "script/call.h"
 #include "script/script.h"
 #include "script/slot.h"
 
@@ -31,9 +32,11 @@ struct context *context_new(lua_State *L, struct exchange *x)
     return c;
 }
 
-void context_begin(lua_State *L, struct context *c, int i)
+void context_begin(lua_State *L, struct context *c, int req, int res)
 {
-    c->slot = slot_of(L, i);
+    c->slot = slot_of(L, res);
+    c->req = lua_topointer(L, req);
+    c->res = lua_topointer(L, res);
     c->x->app = c;
     list_push(&living, &c->every);
     alive++;
@@ -48,10 +51,23 @@ struct context *context_test(lua_State *L, int i)
     return c;
 }
 
+/* Whether the value at index i is the req or the res of c, which are alive as
+ * long as a call holds it. */
+static bool is_of(lua_State *L, int i, const struct context *c)
+{
+    const void *p = lua_topointer(L, i);
+
+    return p != NULL && (p == c->res || p == c->req);
+}
+
 struct context *context_check(lua_State *L, int i)
 {
-    struct context *c = NULL;
+    const struct call *call = script_state.current;
+    struct context *c = call != NULL ? call->context : NULL;
 
+    if (c != NULL && is_of(L, i, c)) /* nearly always */
+        return c;
+    c = NULL;
     if (lua_istable(L, i)) {
         lua_rawgeti(L, i, 1);
         c = context_test(L, -1);

@@ -29,18 +29,20 @@ enum context_event {
 };
 
 struct context {
-    struct list every;  /* of those that are alive */
-    const void *kind;   /* CONTEXT_KIND: this userdata is one of ours */
-    struct exchange *x; /* NULL when it is gone */
-    struct list link;   /* of those that wait to be buried */
-    int slot;           /* anchors res, which holds this, which holds req */
-    unsigned live;      /* coroutines and waits that belong to it */
-    unsigned events;    /* enum context_event that are listened to */
-    bool closed;        /* the wire has let go */
-    bool spent;         /* on_close has been told to Lua */
-    bool over;          /* the body is over its limit */
-    bool late;          /* waits for the body end with "timeout" */
-    bool failed;        /* failure.c's hook was asked to answer */
+    struct list every;     /* of those that are alive */
+    const void *kind;      /* CONTEXT_KIND: this userdata is one of ours */
+    struct exchange *x;    /* NULL when it is gone */
+    struct list link;      /* of those that wait to be buried */
+    int slot;              /* anchors res, which holds this, which holds req */
+    unsigned live;         /* coroutines and waits that belong to it */
+    unsigned events;       /* enum context_event that are listened to */
+    const void *req, *res; /* their addresses, valid while slot is */
+    bool assigned;         /* fields of res were: its status, perhaps */
+    bool closed;           /* the wire has let go */
+    bool spent;            /* on_close has been told to Lua */
+    bool over;             /* the body is over its limit */
+    bool late;             /* waits for the body end with "timeout" */
+    bool failed;           /* failure.c's hook was asked to answer */
     enum closed why;
     enum context_reading reading;
     uint64_t limit; /* bytes of body that CONTEXT_ALL may collect */
@@ -55,9 +57,10 @@ extern const char context_kind; /* its address is CONTEXT_KIND */
 /* [-0, +1, m] Pushes a new context for x. */
 struct context *context_new(lua_State *L, struct exchange *x);
 
-/* [-0, +0, m] Anchors c through the res at index i, and makes it x's app: from
- * now on the exchange's events find it. Last of what may raise. */
-void context_begin(lua_State *L, struct context *c, int i);
+/* [-0, +0, m] Anchors c through the res at index res, which holds the req at
+ * index req, and makes it x's app: from now on the exchange's events find it.
+ * Last of what may raise. */
+void context_begin(lua_State *L, struct context *c, int req, int res);
 
 /* [-0, +0, v] The context of the req or res at index i (a table whose [1] it
  * is); raises where that is something else. */

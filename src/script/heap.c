@@ -29,15 +29,15 @@ static struct block *lists[CLASSES];
 static char *slab;
 static size_t slab_left;
 
-static int class_of(size_t size)
+static unsigned class_of(size_t size) /* 1 to SMALL */
 {
-    return (int)((size + STEP - 1) / STEP) - 1;
+    return (unsigned)(size - 1) / STEP;
 }
 
 /* Fills the list from a slab with a handful of blocks. */
-static void *refill(int class)
+static void *refill(unsigned class)
 {
-    size_t size = (size_t)(class + 1) * STEP;
+    size_t size = ((size_t) class + 1) * STEP;
     struct block *block;
 
     if (slab_left < size) {
@@ -54,7 +54,7 @@ static void *refill(int class)
 
 static void *take(size_t size)
 {
-    int class = class_of(size);
+    unsigned class = class_of(size);
     struct block *block = lists[class];
 
     if (block == NULL)
@@ -66,41 +66,40 @@ static void *take(size_t size)
 static void give(void *p, size_t size)
 {
     struct block *block = p;
-    int class = class_of(size);
+    unsigned class = class_of(size);
 
     block->next = lists[class];
     lists[class] = block;
 }
 
-static void *resize(void *p, size_t old, size_t size)
+static void *allocate(size_t size)
 {
-    size_t kept = old < size ? old : size;
-    void *new;
-
-    if (p != NULL && old > SMALL && size > SMALL)
-        return realloc(p, size);
-    if (old <= SMALL && size <= SMALL && old > 0 &&
-        class_of(old) == class_of(size))
-        return p;
-    new = size <= SMALL ? take(size) : malloc(size);
-    if (new == NULL || p == NULL || old == 0)
-        return new;
-    memcpy(new, p, kept);
-    if (old <= SMALL)
-        give(p, old);
-    else
-        free(p);
-    return new;
+    return POOLED && size <= SMALL ? take(size) : malloc(size);
 }
 
 static void release(void *p, size_t old)
 {
-    if (p == NULL)
-        return;
     if (POOLED && old <= SMALL && old > 0)
         give(p, old);
     else
         free(p);
+}
+
+static void *resize(void *p, size_t old, size_t size)
+{
+    void *new;
+
+    if (!POOLED || (old > SMALL && size > SMALL))
+        return realloc(p, size);
+    if (old <= SMALL && size <= SMALL && old > 0 &&
+        class_of(old) == class_of(size))
+        return p;
+    new = allocate(size);
+    if (new == NULL)
+        return NULL;
+    memcpy(new, p, old < size ? old : size);
+    release(p, old);
+    return new;
 }
 
 void heap_init(struct heap *heap)
@@ -117,6 +116,7 @@ static bool rise(struct heap *heap, size_t more)
     return true;
 }
 
+/* What is asked for most, a new block and giving one back, is decided first. */
 void *heap_allocate(void *ud, void *p, size_t old, size_t size)
 {
     struct heap *heap = ud;
@@ -125,13 +125,14 @@ void *heap_allocate(void *ud, void *p, size_t old, size_t size)
     old = p != NULL ? old : 0; /* else it is a type */
     if (size == 0) {
         heap->used -= old;
-        release(p, old);
+        if (p != NULL)
+            release(p, old);
         return NULL;
     }
     if (size > old && heap->used + (size - old) > heap->mark &&
         !rise(heap, size - old))
         return NULL;
-    new = POOLED ? resize(p, old, size) : realloc(p, size);
+    new = p == NULL ? allocate(size) : resize(p, old, size);
     if (new != NULL)
         heap->used += size - old;
     return new;

@@ -24,6 +24,15 @@ static struct list orphans = {&orphans, &orphans};
 
 /* ---- requests */
 
+/* [-0, +1, m] The method, which is nearly always the third upvalue. */
+static void push_method(lua_State *L, struct str method)
+{
+    if (str_eq(method, STR("GET")))
+        lua_pushvalue(L, lua_upvalueindex(3));
+    else
+        lua_pushlstring(L, method.p, method.n);
+}
+
 /* [-1, +2, m] make(x) -> req, res; x is an exchange as light userdata. res
  * holds the context, and that holds req. Upvalues: the names of req's fields,
  * since interning them anew costs more than all the rest. */
@@ -33,28 +42,27 @@ static int make(lua_State *L)
     struct call *call = script_state.current;
     struct context *c;
 
-    lua_createtable(L, 1, 0); /* res */
     lua_createtable(L, 1, 2); /* req */
+    lua_createtable(L, 1, 0); /* res */
     c = context_new(L, x);
-    lua_pushvalue(L, 3);
+    lua_pushvalue(L, 2);
     compat_setuservalue(L, 4);
     lua_pushvalue(L, 4);
     lua_rawseti(L, 2, 1);
     lua_rawseti(L, 3, 1);
     lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushlstring(L, x->method.p, x->method.n);
-    lua_rawset(L, 3);
+    push_method(L, x->method);
+    lua_rawset(L, 2);
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushlstring(L, x->target.p, x->target.n);
-    lua_rawset(L, 3);
+    lua_rawset(L, 2);
     slot_push(L, request_meta);
-    lua_setmetatable(L, 3);
-    slot_push(L, response_meta);
     lua_setmetatable(L, 2);
-    context_begin(L, c, 2);
+    slot_push(L, response_meta);
+    lua_setmetatable(L, 3);
+    context_begin(L, c, 2, 3);
     call->context = c;
     context_hold(c);
-    lua_insert(L, 2);
     return 2;
 }
 
@@ -255,8 +263,10 @@ static void on_close(struct exchange *x, enum closed why)
     c->closed = true;
     c->why = why;
     context_hold(c);
-    wait_fail(&c->read, reason, NULL);
-    wait_fail(&c->drain, reason, NULL);
+    if (wait_active(&c->read))
+        wait_fail(&c->read, reason, NULL);
+    if (wait_active(&c->drain))
+        wait_fail(&c->drain, reason, NULL);
     l_response_drained(c, reason);
     if (why != CLOSED_DONE)
         plugin_api_over(c, reason);
@@ -402,5 +412,6 @@ void l_exchange_open(lua_State *L)
     luaL_setfuncs(L, functions, 0);
     lua_pushliteral(L, "method");
     lua_pushliteral(L, "url");
-    luaL_setfuncs(L, makers, 2);
+    lua_pushliteral(L, "GET");
+    luaL_setfuncs(L, makers, 3);
 }

@@ -60,6 +60,7 @@ static int write_head(lua_State *L)
         return l_headers_closed(L);
     lua_settop(L, 4);
     check_status(L, 2);
+    context_check(L, 1)->assigned = true;
     if (fields == 4 && !lua_isnil(L, 3)) {
         check_reason(L, 3);
         lua_pushliteral(L, "statusMessage");
@@ -77,20 +78,27 @@ static int write_head(lua_State *L)
     return 1;
 }
 
+/* assign(res, name, value): the __newindex of a res whose head has not left. */
+static int assign(lua_State *L)
+{
+    context_check(L, 1)->assigned = true;
+    lua_settop(L, 3);
+    lua_rawset(L, 1);
+    return 0;
+}
+
 static void become(lua_State *L, int i, int meta)
 {
     slot_push(L, meta);
     lua_setmetatable(L, i);
 }
 
-/* Takes status and reason from the fields of res, just before the head leaves;
- * raises where they are none. */
-static void commit(lua_State *L, struct exchange *x)
+/* Takes status and reason from the fields of res; raises where they are none.
+ */
+static void take_status(lua_State *L, struct exchange *x)
 {
     struct str reason;
 
-    if (x->head_sent)
-        return;
     lua_pushvalue(L, lua_upvalueindex(1));
     if (compat_rawget_type(L, 1) != LUA_TNIL) {
         check_status(L, lua_gettop(L));
@@ -110,6 +118,13 @@ static void commit(lua_State *L, struct exchange *x)
                    x->status);
 }
 
+/* What is to be done just before the head leaves. */
+static void commit(lua_State *L, const struct context *c)
+{
+    if (c->assigned && !c->x->head_sent)
+        take_status(L, c->x);
+}
+
 /* res:flushHeaders() -> res */
 static int flush_headers(lua_State *L)
 {
@@ -118,7 +133,7 @@ static int flush_headers(lua_State *L)
     if (c->x == NULL || c->x->codec == NULL)
         return l_headers_closed(L);
     if (!c->x->head_sent) {
-        commit(L, c->x);
+        commit(L, c);
         become(L, 1, sent_meta);
         exchange_send_head(c->x, -1);
     }
@@ -137,11 +152,12 @@ static void release_slot(void *arg)
 static struct piece piece_at(lua_State *L, int i)
 {
     struct piece piece = {.p = NULL};
+    int type = lua_type(L, i);
     struct str s;
 
-    if (lua_isnoneornil(L, i))
+    if (type <= LUA_TNIL)
         return piece;
-    if (!lua_isstring(L, i))
+    if (type != LUA_TSTRING && type != LUA_TNUMBER)
         luaL_argerror(L, i, "the chunk is a string");
     s = l_headers_text(L, i);
     piece.p = s.p;
@@ -265,7 +281,7 @@ static int write_body(lua_State *L)
         luaL_argerror(L, 2, "the chunk is a string");
     if (sent == SENT_OK) {
         if (!c->x->head_sent) {
-            commit(L, c->x);
+            commit(L, c);
             become(L, 1, sent_meta);
         }
         sent = exchange_write(c->x, piece_at(L, 2));
@@ -299,7 +315,7 @@ static int finish(lua_State *L)
     if (lua_isfunction(L, callback))
         notify(L, "finish", callback);
     lua_settop(L, callback - 1);
-    commit(L, c->x);
+    commit(L, c);
     raw = c->x->raw; /* a socket; the exchange may go with its end */
     sent = exchange_end(c->x, piece_at(L, 2));
     if (sent != SENT_OK)
@@ -454,7 +470,7 @@ int l_response_open(lua_State *L)
                                        {"destroy", destroy},
                                        {NULL, NULL}};
 
-    lua_createtable(L, 0, 2);
+    lua_createtable(L, 0, 4);
     lua_newtable(L);
     luaL_setfuncs(L, l_headers_methods, 0);
     lua_pushliteral(L, "statusCode"); /* upvalues: interned once */
@@ -465,5 +481,7 @@ int l_response_open(lua_State *L)
     lua_setfield(L, -2, "setup");
     lua_pushcfunction(L, refresh);
     lua_setfield(L, -2, "refresh");
+    lua_pushcfunction(L, assign);
+    lua_setfield(L, -2, "assign");
     return 1;
 }
