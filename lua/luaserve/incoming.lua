@@ -31,6 +31,7 @@ local watched = { close = CLOSE + ABORTED, aborted = ABORTED, error = ABORTED }
 ---@field query table<string, string|string[]>
 ---@field cookies table<string, string>
 ---@field signedCookies table<string, string|false> false where the signature does not fit
+---@field session luaserve.Session behind luaserve.session()
 ---@field ip string of the client
 ---@field ips string[] those of the client and the proxies behind it, where "trust proxy" is set
 ---@field hostname string? of the Host, without its port
@@ -123,6 +124,10 @@ end
 
 for _, name in ipairs { "ips", "hostname", "protocol", "secure" } do
   request.getters[name] = function(self) return require("luaserve.proxy")[name](self) end
+end
+
+function request.getters.session(self)
+  return require("luaserve.session").of(self)
 end
 
 M.meta = { __index = request.index, __metatable = false, __name = "IncomingMessage" }

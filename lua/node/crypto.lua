@@ -1,7 +1,9 @@
 --- Node's `crypto`: hashes, HMAC and random bytes. Data and keys are Lua strings, and so are bytes; what is
---- unknown or of the wrong kind raises. Everything is quick enough to be done at once, on the loop; the work
---- is in C (src/script/l_crypto.c), by OpenSSL.
+--- unknown or of the wrong kind raises. The work is in C (src/script/l_crypto.c, l_kdf.c, l_cipher.c), by OpenSSL. What is
+--- slow by design, scrypt, pbkdf2 and what is for passwords, runs on threads; all else at once.
 
+local cipher = require "luaserve.core.cipher"
+local kdf = require "luaserve.core.kdf"
 local native = require "luaserve.core.crypto"
 
 local M = {}
@@ -41,5 +43,81 @@ M.randomUUID = native.randomUUID
 --- and other secrets. Raises where the lengths differ.
 ---@type fun(a: string, b: string): boolean
 M.timingSafeEqual = native.timingSafeEqual
+
+-- ---- slow hashes
+
+--- Where options were left out their place is the callback's.
+local function options_of(options, callback)
+  if type(options) == "function" then return nil, options end
+  if options ~= nil and type(options) ~= "table" then error("the options of scrypt are a table", 3) end
+  return options, callback
+end
+
+--- A key of size bytes from a password (RFC 7914). Waits, or calls the callback with (err, key).
+---@param password string
+---@param salt string
+---@param size integer bytes, 1 to 65536
+---@param options {N: integer?, r: integer?, p: integer?, maxmem: integer?}|function|nil 16384, 8, 1, 32 MiB; also
+--- under Node's names cost, blockSize, parallelization
+---@param callback fun(err: any, key: string?)?
+---@return string key
+function M.scrypt(password, salt, size, options, callback)
+  options, callback = options_of(options, callback)
+  return kdf.scrypt(false, password, salt, size, options, callback)
+end
+
+--- The same at once: it stops the server for as long as it takes.
+---@param password string
+---@param salt string
+---@param size integer
+---@param options table?
+---@return string key
+function M.scryptSync(password, salt, size, options)
+  return kdf.scrypt(true, password, salt, size, options, nil)
+end
+
+--- A key of size bytes from a password (RFC 8018). Waits, or calls the callback with (err, key).
+---@param password string
+---@param salt string
+---@param iterations integer
+---@param size integer bytes, 1 to 65536
+---@param digest string "sha256", "sha512"...
+---@param callback fun(err: any, key: string?)?
+---@return string key
+function M.pbkdf2(password, salt, iterations, size, digest, callback)
+  return kdf.pbkdf2(false, password, salt, iterations, size, digest, callback)
+end
+
+--- The same at once: it stops the server for as long as it takes.
+---@param password string
+---@param salt string
+---@param iterations integer
+---@param size integer
+---@param digest string
+---@return string key
+function M.pbkdf2Sync(password, salt, iterations, size, digest)
+  return kdf.pbkdf2(true, password, salt, iterations, size, digest, nil)
+end
+
+--- What to keep of a password: a text with a salt of its own, another one each time. Waits, or calls the
+--- callback with (err, text).
+---@type fun(password: string, callback: function?): string
+M.hashPassword = kdf.hashPassword
+
+--- Whether the password is that of a text of hashPassword. Without a text, since nobody has that name, it is not:
+--- after the same time, so that nobody learns which names there are. Waits, or calls the callback with (err, boolean).
+---@type fun(password: string, hash: string?, callback: function?): boolean
+M.verifyPassword = kdf.verifyPassword
+
+-- ---- sealing
+
+--- The text encrypted and signed (AES-256-GCM, with a random nonce), for `open` with the same key of 32 bytes, and
+--- the same context, which says what the text is for ("cookie of kim").
+---@type fun(text: string, key: string, context: string?): string
+M.seal = cipher.seal
+
+--- What was sealed; nil where a bit of it, the key or the context is another one.
+---@type fun(sealed: string, key: string, context: string?): string?
+M.open = cipher.open
 
 return M

@@ -1,0 +1,342 @@
+--- Middleware: what a server remembers of a visitor, `req.session`, a table that is
+--- loaded when it is first touched and stored before the answer leaves. Where it is
+--- kept is session_store.lua's business; here is the cookie, and what has changed.
+---
+--- The cookie says an id, or the whole session, sealed. Ids that we have not given
+--- out, or that have expired, are none: a visitor gets a new one with the first
+--- thing that is to be remembered, and another one with regenerate.
+local check_options = require("luaserve.options").check
+local cookies = require "luaserve.cookies"
+local core = require "luaserve.core"
+local fields = require "luaserve.fields"
+local native = require "luaserve.core.body"
+local reply = require "luaserve.core.reply"
+local stores = require "luaserve.session_store"
+local values = require "luaserve.core.store"
+
+local M = {}
+
+local unpack = table.unpack or unpack
+
+local DAY = 24 * 60 * 60
+local RENEWAL = 10 -- a tenth of the time to live may pass before it is renewed
+local RESERVED = { "id", "regenerate", "destroy", "save" }
+local KNOWN = { secret = "string table", store = "string table", ttl = "number", rolling = "boolean", name = "string",
+  cookie = "table" }
+local KNOWN_COOKIE = { path = "string", domain = "string", secure = "boolean", httpOnly = "boolean",
+  sameSite = "string boolean", partitioned = "boolean", persistent = "boolean" }
+
+-- ---- secrets
+
+local function secrets_of(settings, req)
+  local secret = settings.secret
+  if secret then return secret end
+  local app = rawget(req, "app")
+  secret = app and app.setting and app:setting("secret")
+  return secret or stores.secret()
+end
+
+--- What signs ids and seals sessions; made anew where the app's secret has changed.
+local function keys_of(settings, req)
+  local secret = secrets_of(settings, req)
+  local keys = settings.keys
+  if keys and keys.secret == secret then return keys end
+  local list = type(secret) == "table" and secret or { secret }
+  if #list == 0 then error("the secrets of a session are a list whose first one signs", 0) end
+  for i = 1, #list do
+    if type(list[i]) ~= "string" or #list[i] < 8 then
+      error("a secret of sessions is a string of 8 bytes or more; 32 random ones are good", 0)
+    end
+  end
+  keys = { secret = secret, list = list, signer = reply.signer(unpack(list)) }
+  settings.keys = keys
+  return keys
+end
+
+-- ---- the cookie
+
+--- Its name. On TLS no other host of the domain can set it, where that is possible.
+local function cookie_name(settings, req)
+  local cookie = settings.cookie
+  if cookie.domain or (cookie.path or "/") ~= "/" or cookie.secure == false then return settings.name end
+  return (cookie.secure or fields.is_secure(req)) and "__Host-" .. settings.name or settings.name
+end
+
+--- Adds the cookie to the answer; value nil takes it away.
+local function set_cookie(state, res, value, age)
+  local settings, req = state.settings, state.req
+  local cookie, options = settings.cookie, {}
+  for key, option in pairs(cookie) do options[key] = option end
+  options.persistent = nil
+  if cookie.httpOnly == nil then options.httpOnly = true end
+  if cookie.sameSite == nil then options.sameSite = "Lax" end
+  if cookie.secure == nil then options.secure = fields.is_secure(req) end
+  if not value then
+    options.maxAge = 0
+  elseif cookie.persistent ~= false then
+    options.maxAge = age * 1000
+  end
+  res:appendHeader("Set-Cookie", cookies.format(req, cookie_name(settings, req), value or "", options, 1))
+end
+
+local function signed_text(settings, id)
+  return "session " .. settings.name .. "=" .. id
+end
+
+--- The id that the client has, where we have signed it; and whether with an old secret.
+local function given_id(state, text)
+  local id, signature = text:match("^([%w_-]+)%.([%w_-]+)$")
+  if not id or #id ~= 24 then return nil end
+  local which = state.keys.signer:verify(signed_text(state.settings, id), signature)
+  if which then return id, which > 1 end
+end
+
+-- ---- what has changed
+
+--- A value such that the same one means the same content.
+local function print_of(name, value)
+  local kind = type(value)
+  if kind == "string" or kind == "number" or kind == "boolean" then return value end
+  local bytes, message = values.encode(value)
+  if bytes then return bytes .. "\0" end -- as no string of a script happens to be
+  error(("req.session.%s: %s; a session holds strings, numbers, booleans and tables of these"):format(tostring(name),
+    message), 0)
+end
+
+local function take_prints(data)
+  local prints = {}
+  for name, value in pairs(data) do prints[name] = print_of(name, value) end
+  return prints
+end
+
+--- The names of what was changed, added or removed since it was loaded; nil: none.
+local function changes_of(state)
+  local data, prints, changed = state.data, state.prints, nil
+  for i = 1, #RESERVED do
+    if rawget(data, RESERVED[i]) ~= nil then
+      error("req.session." .. RESERVED[i] .. " is the session's own: take another name", 0)
+    end
+  end
+  for name, value in pairs(data) do
+    if prints[name] ~= print_of(name, value) then
+      changed = changed or {}
+      changed[name] = true
+    end
+  end
+  for name in pairs(prints) do
+    if data[name] == nil then
+      changed = changed or {}
+      changed[name] = true
+    end
+  end
+  return changed
+end
+
+-- ---- storing
+
+local function new_id(state)
+  state.id = state.id or fields.random()
+  return state.id
+end
+
+local function drop_old(state)
+  local dropped = state.dropped
+  if not dropped then return end
+  state.dropped = nil
+  for i = 1, #dropped do state.store:destroy(dropped[i]) end
+  state.gone = true
+end
+
+--- Whether the time to live is to begin anew, and the cookie to be sent again.
+local function is_due(state, now)
+  local settings = state.settings
+  return state.fresh or state.resign or settings.rolling and now - state.at >= settings.ttl / RENEWAL
+end
+
+--- Stores what is to be stored. Returns whether the cookie has to follow.
+local function store(state)
+  local now = os.time()
+  local changed, due = changes_of(state), is_due(state, now)
+  drop_old(state)
+  if state.fresh and next(state.data) == nil then return false end
+  if not changed and (state.fresh or not due) then return false end
+  if state.fresh or state.settings.rolling and due then state.at = now end
+  new_id(state)
+  local left = math.max(1, state.at + state.settings.ttl - now)
+  if not state.store:save(state, changed, left) then return false end -- another request has ended it
+  state.fresh, state.resign, state.prints = false, false, take_prints(state.data)
+  return due or state.store.in_cookie
+end
+
+local function commit(state, res)
+  if rawget(state.req, "session") ~= state.data then
+    error("req.session is a table to be filled, not to be replaced; req.session:destroy() empties it", 0)
+  end
+  if store(state) then
+    local value = state.store.in_cookie and state.sealed
+    if not value then value = state.id .. "." .. state.keys.signer:sign(signed_text(state.settings, state.id)) end
+    set_cookie(state, res, value, math.max(1, state.at + state.settings.ttl - os.time()))
+  elseif state.gone and state.has_cookie then
+    set_cookie(state, res, nil)
+  end
+end
+
+-- ---- what scripts see
+
+---@class luaserve.Session: table the data; and from its metatable:
+---@field id string
+local Session = {}
+
+local function state_of(session, name)
+  local meta = getmetatable(session)
+  local state = type(meta) == "table" and meta.state
+  if not state then error(("call req.session:%s() with a colon"):format(name), 3) end
+  if state.closed and not state.res then return state end
+  return state
+end
+
+local function check_open(state)
+  if state.res.headersSent then
+    error("the session's cookie is part of the answer's head, which has been sent", 3)
+  end
+end
+
+--- Forgets the old entry with the next store.
+local function leave(state)
+  if not state.fresh then
+    state.dropped = state.dropped or {}
+    table.insert(state.dropped, state.id)
+  end
+  state.fresh, state.id, state.version, state.prints = true, nil, nil, {}
+end
+
+--- Gives the session another id, and keeps what is in it: for when somebody logs in
+--- (or out), so that an id that another knows is worth nothing.
+---@return self
+function Session:regenerate()
+  local state = state_of(self, "regenerate")
+  check_open(state)
+  leave(state)
+  return self
+end
+
+--- Empties the session, and forgets it: its id means nothing any more.
+---@return self
+function Session:destroy()
+  local state = state_of(self, "destroy")
+  check_open(state)
+  leave(state)
+  for name in pairs(state.data) do state.data[name] = nil end
+  return self
+end
+
+--- Stores what has changed now, and not when the answer begins: for an answer that
+--- takes long. Its first store needs the cookie, and so an answer that has not begun.
+---@return self
+function Session:save()
+  local state = state_of(self, "save")
+  if state.fresh or state.store.in_cookie then check_open(state) end
+  state.due = store(state) or state.due
+  return self
+end
+
+local function index(session, name)
+  if name == "id" then return new_id(getmetatable(session).state) end
+  return Session[name]
+end
+
+-- ---- loading
+
+local function load(state)
+  local text = state.req.cookies[cookie_name(state.settings, state.req)]
+  state.has_cookie = text ~= nil
+  if type(text) ~= "string" then return nil end
+  if state.store.in_cookie then return state.store:unseal(state, text) end
+  local id, is_old = given_id(state, text)
+  local data = id and state.store:load(state, id)
+  if not data or state.at + state.settings.ttl <= os.time() then return nil end
+  state.id, state.resign = id, is_old
+  return data
+end
+
+local function on_head(state)
+  return function(res)
+    if state.due then -- by save, whose cookie has not been sent
+      state.resign = true
+    end
+    return commit(state, res)
+  end
+end
+
+--- The session of a request: what req.session is when it is first touched.
+---@param req IncomingMessage
+---@return luaserve.Session
+function M.of(req)
+  local settings = rawget(req, "_sessions")
+  if not settings then core.raise("req.session needs the middleware: app:use(luaserve.session())") end
+  local state = { settings = settings, req = req, res = native.response(req), fresh = true, at = 0 }
+  state.keys, state.store = keys_of(settings, req), settings.store
+  local data = load(state)
+  local loaded = rawget(req, "session") -- by another coroutine, while a store was asked
+  if loaded then return loaded end
+  state.fresh, state.data = data == nil, data or {}
+  state.prints = take_prints(state.data)
+  setmetatable(state.data, { __index = index, __name = "Session", state = state })
+  rawset(req, "session", state.data)
+  if not state.res.headersSent then state.res:onHead(on_head(state)) end
+  return state.data
+end
+
+-- ---- the middleware
+
+local waiting -- the metatable of requests whose session has to be waited for
+
+--- What C calls cannot wait, so that the fields of such a request are looked up in Lua.
+local function let_wait(req)
+  if not waiting then
+    waiting = {}
+    local meta = debug.getmetatable(req)
+    local computed = meta.__index
+    for name, value in pairs(meta) do waiting[name] = value end
+    waiting.__index = function(self, name)
+      if name == "session" then return M.of(self) end
+      return computed(self, name)
+    end
+  end
+  debug.setmetatable(req, waiting)
+end
+
+local function check_ttl(ttl)
+  if ttl and not (ttl >= 1 and ttl <= 400 * DAY) then
+    core.raise("the ttl of a session is a number of seconds, from 1 to 400 days")
+  end
+end
+
+--- Middleware that gives requests a `req.session`. Options: secret, a string or a list
+--- whose first one signs (else the app's, else a random one); store, "shared" (the
+--- default), "cookie", or a table with the methods get, set, touch and destroy; ttl,
+--- seconds (a day); rolling, whether that begins anew with each use (true); name, of the
+--- cookie ("session"); cookie, its path, domain, secure, httpOnly, sameSite, partitioned, and
+--- persistent, whether it outlives the browser (true).
+---@param options table?
+---@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
+function M.middleware(options)
+  options = check_options("session", options, KNOWN)
+  check_ttl(options.ttl)
+  local name = options.name or "session"
+  if name:find("[^%w_-]") or name == "" then
+    core.raise("the name of a session's cookie is letters, digits, - and _")
+  end
+  local settings = { secret = options.secret, ttl = options.ttl or DAY, rolling = options.rolling ~= false, name = name,
+    cookie = check_options("session's cookie", options.cookie, KNOWN_COOKIE), store = stores.new(options.store) }
+  if settings.secret then keys_of(settings) end
+  return function(req, _, next)
+    rawset(req, "_sessions", settings)
+    if settings.store.waits then let_wait(req) end
+    return next()
+  end
+end
+
+setmetatable(M, { __call = function(_, options) return M.middleware(options) end })
+
+return M

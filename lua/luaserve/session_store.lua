@@ -1,0 +1,193 @@
+--- Where sessions are kept: in the store that all workers share, in the visitor's
+--- cookie, or in what a script brings. Each is an object with load, save and destroy.
+--- What is kept is the data and the time from which its life counts. Two requests that
+--- change one session at once: what each has changed is put into what is there then.
+local core = require "luaserve.core"
+local crypto = require "crypto"
+local native = require "luaserve.core.store"
+local unbase64 = require("luaserve.core.crypto").unbase64
+
+local M = {}
+
+local TABLE = "sessions"
+local MOST = 4096 -- bytes of a cookie: RFC 6265 6.1
+
+local function fail(message)
+  error("session: " .. tostring(message), 0)
+end
+
+local function open(name)
+  local opened, message = native.open(name, 0)
+  return opened or fail(message)
+end
+
+--- Puts what a request has changed into what is there.
+local function merge(into, state, changed)
+  for name in pairs(changed or {}) do into[name] = state.data[name] end
+  return into
+end
+
+--- A secret that all workers have, where the script has set none.
+---@return string
+function M.secret()
+  if M.made then return M.made end
+  local own = open(".luaserve")
+  if own:add("session-secret", crypto.randomBytes(32)) and native.share():find("^/dev/shm/luaserve%-") then
+    console.warn('sessions have no secret, so one was made that is gone with this server. To keep visitors over restarts '
+      .. 'set luaserve.session { secret = "..." } or app:set("secret", "..."), and start with --store FILE')
+  end
+  M.made = own:get("session-secret") or fail("the secret of the workers is gone")
+  return M.made
+end
+
+-- ---- shared by the workers
+
+local Shared = {}
+Shared.__index = Shared
+
+local function table_of(self)
+  self.table = self.table or open(TABLE)
+  return self.table
+end
+
+function Shared:load(state, id)
+  local version, record = native.read(table_of(self), id)
+  if not version then fail(record) end
+  if version == 0 then return nil end
+  state.version, state.at = version, record[2]
+  return record[1]
+end
+
+function Shared:save(state, changed, left)
+  local sessions, record = table_of(self), { state.data, state.at }
+  local done, message = native.swap(sessions, state.id, state.version or 0, record, left)
+  while done == false do
+    local version, there = native.read(sessions, state.id)
+    if not version then fail(there) end
+    if version == 0 then return false end
+    merge(there[1], state, changed)
+    there[2] = state.at
+    done, message = native.swap(sessions, state.id, version, there, left)
+  end
+  if not done then fail(message) end
+  state.version = native.read(sessions, state.id)
+  return true
+end
+
+function Shared:destroy(id)
+  local done, message = table_of(self):delete(id)
+  if done == nil then fail(message) end
+end
+
+-- ---- in the cookie
+
+local Cookie = { in_cookie = true }
+Cookie.__index = Cookie
+
+--- The keys of the secrets, in their order.
+local function seal_keys(state)
+  local keys = state.keys
+  if not keys.seal then
+    keys.seal = {}
+    for i, secret in ipairs(keys.list) do
+      keys.seal[i] = crypto.createHmac("sha256", secret):update("luaserve session in a cookie"):digest()
+    end
+  end
+  return keys.seal
+end
+
+function Cookie:unseal(state, text)
+  local bytes = unbase64(text)
+  for i, key in ipairs(bytes and seal_keys(state) or {}) do
+    local plain = crypto.open(bytes, key, state.settings.name)
+    local record = plain and native.decode(plain)
+    if record then
+      if record[2] + state.settings.ttl <= os.time() then return nil end
+      state.id, state.at, state.resign = record[3], record[2], i > 1
+      return record[1]
+    end
+  end
+end
+
+local function base64url(bytes)
+  return (require("luaserve.core.cipher").base64url(bytes))
+end
+
+function Cookie:save(state)
+  local plain = native.encode({ state.data, state.at, state.id })
+  local text = base64url(crypto.seal(plain, seal_keys(state)[1], state.settings.name))
+  if #text > MOST - 200 then
+    fail(("it takes %d bytes in a cookie, and browsers keep %d: keep less in it, or use store = \"shared\"")
+      :format(#text, MOST - 200))
+  end
+  state.sealed = text
+  return true
+end
+
+function Cookie:destroy() end -- luacheck: ignore
+
+-- ---- the script's own
+
+local Own = { waits = true }
+Own.__index = Own
+
+local function ask(self, id)
+  local record, message = self.own:get(id)
+  if record == nil and message then fail(message) end
+  if record == nil then return nil end
+  if type(record) ~= "table" or type(record.data) ~= "table" then
+    fail("get of the store has to return what set was given, or nil")
+  end
+  return record
+end
+
+function Own:load(state, id)
+  local record = ask(self, id)
+  if not record then return nil end
+  state.at, state.version = tonumber(record.at) or 0, 1
+  return record.data
+end
+
+local function check(done, message)
+  if done == nil and message then fail(message) end
+end
+
+function Own:save(state, changed, left)
+  local data = state.data
+  if state.version then -- it was there
+    local record = ask(self, state.id)
+    if not record then return false end
+    if not changed then
+      check(self.own:touch(state.id, left, { data = record.data, at = state.at }))
+      return true
+    end
+    data = merge(record.data, state, changed)
+  end
+  local plain = {}
+  for name, value in pairs(data) do plain[name] = value end
+  check(self.own:set(state.id, { data = plain, at = state.at }, left))
+  state.version = 1
+  return true
+end
+
+function Own:destroy(id)
+  check(self.own:destroy(id))
+end
+
+-- ----
+
+--- The place that the option store means.
+---@param store string|table|nil
+---@return table
+function M.new(store)
+  if store == nil or store == "shared" then return setmetatable({}, Shared) end
+  if store == "cookie" then return setmetatable({}, Cookie) end
+  for _, name in ipairs { "get", "set", "touch", "destroy" } do
+    if type(store) ~= "table" or type(store[name]) ~= "function" then
+      core.raise('the store of sessions is "shared", "cookie", or a table with the methods get, set, touch and destroy')
+    end
+  end
+  return setmetatable({ own = store }, Own)
+end
+
+return M
