@@ -364,7 +364,8 @@ describe("a session in its cookie", function()
     local value = kim.jar.session
     assert.are.equal("2", (kim.get()))
     assert.is_nil(value:find("swordfish", 1, true))
-    for _, bad in ipairs { "", "x", value:sub(1, -2), "A" .. value:sub(2), value:reverse() } do
+    local other = value:sub(1, 1) == "A" and "B" or "A"
+    for _, bad in ipairs { "", "x", value:sub(1, -2), other .. value:sub(2), value:reverse() } do
       local eve = visitor(server)
       eve.jar.session = bad
       assert.are.equal("1", (eve.get()), bad)
