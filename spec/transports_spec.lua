@@ -13,10 +13,12 @@ local TRANSPORTS = { "https", "h2c", "h2" }
 local WRAPPED = "must be numbers, as the caller's line" -- the caller is the specs' own wrapper
 local CODERS = "frees its coders" -- the same, only slower
 local DUPLEX = "answers while the body is still coming in" -- speaks HTTP/1.1 by hand
+local GATHER = "what three services say" -- it asks its own services by http:
 local ABSOLUTE = "an absolute form" -- which HTTP/2 does not have
 
 local SPECS = {
-  { "spec/examples_spec.lua", https = { "sends back a body of any kind", DUPLEX } }, -- LuaSec cannot do both at once
+  -- LuaSec cannot do both at once
+  { "spec/examples_spec.lua", https = { "sends back a body of any kind", DUPLEX, GATHER }, h2 = { GATHER } },
   { "spec/http/compress_spec.lua", https = { CODERS }, h2 = { CODERS } },
   { "spec/http/server_spec.lua", https = { WRAPPED }, h2 = { WRAPPED } },
   { "spec/lua/answers_spec.lua" },

@@ -1,5 +1,6 @@
 --- Starts luaserve: in the background until it serves, or to its end.
 -- See spec/helper.lua for the options.
+local lfs = require("lfs")
 local files = require("spec.helper.files")
 local poll = require("spec.helper.poll")
 local process = require("spec.helper.process")
@@ -19,9 +20,10 @@ end
 -- Writes the code and the files that go with it; returns the script's path (nil
 -- where there is none) and the folder that the program shall start in.
 local function place(code, opts, dir)
-  for name, text in pairs(opts.files or {}) do
-    files.write_file(dir .. "/" .. name, text)
-  end
+  local names = {}
+  for name in pairs(opts.files or {}) do table.insert(names, name) end
+  table.sort(names) -- a.txt is not younger than a.txt.gz
+  for _, name in ipairs(names) do files.write_file(dir .. "/" .. name, opts.files[name]) end
   if not code then
     return nil, dir
   end
@@ -32,6 +34,10 @@ local function place(code, opts, dir)
     local path = process.absolute(code) -- where the copy's own is not, and a file beside it may be
     local script = ("local __filename, __dirname = %q, %q "):format(path, path:match("^(.*)/"))
       .. files.read_file(path):gsub("^#[^\n]*", "", 1)
+    local home = path:match("^(.*)/")
+    for name in lfs.dir(home) do -- what the script finds beside it
+      if not name:find("^%.") then lfs.link(home .. "/" .. name, dir .. "/" .. name, true) end
+    end
     return files.write_file(dir .. "/app.lua", transport.code(script)), process.root
   end
   return process.absolute(code), process.root

@@ -54,6 +54,8 @@ void greeting_offer(struct tls_server *tls)
 
 /* ---- before the handshake is over */
 
+#define GREETING_LAST 1.0 /* seconds for a handshake once the server closes */
+
 static size_t on_data(struct conn *c, char *p, size_t n)
 {
     (void)c;
@@ -95,10 +97,11 @@ static void refuse_http1(struct conn *c)
     conn_finish(c, CONN_LINGER_SECONDS);
 }
 
-/* A client that is being greeted has a request, and is told with its answer. */
+/* A client that is being greeted has a request, and is told with its answer:
+ * one that does not take its time. */
 static void on_shutdown(struct conn *c)
 {
-    (void)c;
+    deadline_in(&c->deadline, GREETING_LAST);
 }
 
 static void on_open(struct conn *c)
