@@ -162,7 +162,7 @@ describe("a runaway", function()
       shared.other = coroutine.wrap(function() while true do coroutine.yield("well") end end)
       return shared.other()
     ]])
-    is_ended([[while true do shared.other() pcall(coroutine.resume, shared.co, "go on") end]])
+    is_ended([[shared.other() pcall(coroutine.resume, shared.co, "go on") while true do end]])
     assert.equal("well true", value([[
       return shared.other() .. " " .. tostring((coroutine.resume(shared.co, "go on")))
     ]]))
