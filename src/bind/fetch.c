@@ -373,10 +373,7 @@ int luaopen_luaserve_bind_fetch(lua_State *L)
     lua_pushcfunction(L, collect);
     lua_setfield(L, -2, "__gc");
     lua_newtable(L);
-    for (const luaL_Reg *m = methods; m->name != NULL; m++) {
-        lua_pushcfunction(L, m->func);
-        lua_setfield(L, -2, m->name);
-    }
+    luaL_setfuncs(L, methods, 0);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
     lua_createtable(L, 0, 2);

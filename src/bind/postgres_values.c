@@ -7,20 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int binary_key; /* its address: the metatable of bytea values */
-
-static bool is_binary(lua_State *L, int i)
-{
-    bool same;
-
-    if (!lua_istable(L, i) || !lua_getmetatable(L, i))
-        return false;
-    lua_pushlightuserdata(L, &binary_key);
-    lua_rawget(L, LUA_REGISTRYINDEX);
-    same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return same;
-}
+#include "bind/bytes.h"
 
 /* [-0, +0, v] Puts a text that libpq can take at index i, the k-th value. */
 static void set_text(lua_State *L, int i, int k)
@@ -73,7 +60,7 @@ struct postgres_values postgres_values_read(lua_State *L, int from, int n)
     p.lengths = (int *)(void *)(p.texts + n + 1);
     p.formats = p.lengths + n + 1;
     for (i = 0; i < n; i++) {
-        p.formats[i] = is_binary(L, from + i);
+        p.formats[i] = bytes_test(L, from + i);
         if (p.formats[i]) {
             lua_rawgeti(L, from + i, 1);
             lua_replace(L, from + i);
@@ -86,23 +73,8 @@ struct postgres_values postgres_values_read(lua_State *L, int from, int n)
     return p;
 }
 
-/* bytea(text) -> a value that is sent as bytes */
-static int bytea(lua_State *L)
-{
-    luaL_checkstring(L, 1);
-    lua_createtable(L, 1, 0);
-    lua_pushvalue(L, 1);
-    lua_rawseti(L, -2, 1);
-    lua_pushlightuserdata(L, &binary_key);
-    lua_rawget(L, LUA_REGISTRYINDEX);
-    lua_setmetatable(L, -2);
-    return 1;
-}
-
 void postgres_values_push_maker(lua_State *L)
 {
-    lua_pushlightuserdata(L, &binary_key);
-    lua_newtable(L);
-    lua_rawset(L, LUA_REGISTRYINDEX);
-    lua_pushcfunction(L, bytea);
+    bytes_open(L);
+    lua_pushcfunction(L, bytes_new);
 }

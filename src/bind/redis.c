@@ -542,14 +542,6 @@ static int set_null(lua_State *L)
     return 0;
 }
 
-static void set_functions(lua_State *L, const luaL_Reg *f)
-{
-    for (; f->name != NULL; f++) {
-        lua_pushcfunction(L, f->func);
-        lua_setfield(L, -2, f->name);
-    }
-}
-
 int luaopen_luaserve_bind_redis(lua_State *L)
 {
     static const luaL_Reg methods[] = {
@@ -569,10 +561,10 @@ int luaopen_luaserve_bind_redis(lua_State *L)
     lua_pushcfunction(L, collect);
     lua_setfield(L, -2, "__gc");
     lua_newtable(L);
-    set_functions(L, methods);
+    luaL_setfuncs(L, methods, 0);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 2);
     lua_newtable(L);
-    set_functions(L, functions);
+    luaL_setfuncs(L, functions, 0);
     return 1;
 }

@@ -5,13 +5,13 @@
  *
  * Left out: cursors over rows, since a connection that waits for Lua would hold
  * its transaction open; a result has a limit instead. */
+#include "bind/bytes.h"
 #include "bind/sqlite_query.h"
 #include "script/plugin.h"
 
 #define CONNECTION "luaserve.sqlite.connection"
 
 static const struct plugin *plugin;
-static int blob_key; /* its address: the metatable of blobs */
 static int null_key; /* its address: what else stands for NULL, json.null */
 
 /* ---- results */
@@ -161,24 +161,6 @@ static void read_value(lua_State *L, int i, struct value *v)
     v->text.n = n;
 }
 
-static int is_blob(lua_State *L, int i)
-{
-    int same;
-
-    if (!lua_istable(L, i) || !lua_getmetatable(L, i))
-        return 0;
-    lua_pushlightuserdata(L, &blob_key);
-    lua_rawget(L, LUA_REGISTRYINDEX);
-    same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    if (!same)
-        return 0;
-    lua_rawgeti(L, i, 1);
-    same = lua_type(L, -1) == LUA_TSTRING;
-    lua_pop(L, 1);
-    return same;
-}
-
 static int is_null(lua_State *L, int i)
 {
     int same;
@@ -198,7 +180,7 @@ static void check_value(lua_State *L, int i, int k)
     int type = lua_type(L, i);
 
     if (type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TBOOLEAN ||
-        is_null(L, i) || is_blob(L, i))
+        is_null(L, i) || bytes_test(L, i))
         return;
     luaL_error(L,
                "value %d is a %s: SQLite stores numbers, strings, booleans, "
@@ -301,19 +283,6 @@ static int busy(lua_State *L)
     return 1;
 }
 
-/* blob(text) -> a value that is stored as a BLOB */
-static int blob(lua_State *L)
-{
-    luaL_checkstring(L, 1);
-    lua_createtable(L, 1, 0);
-    lua_pushvalue(L, 1);
-    lua_rawseti(L, -2, 1);
-    lua_pushlightuserdata(L, &blob_key);
-    lua_rawget(L, LUA_REGISTRYINDEX);
-    lua_setmetatable(L, -2);
-    return 1;
-}
-
 /* null(value): this value stands for NULL */
 static int null(lua_State *L)
 {
@@ -337,21 +306,16 @@ int luaopen_luaserve_bind_sqlite(lua_State *L)
     lua_pushcfunction(L, close_lua);
     lua_setfield(L, -2, "__gc");
     lua_newtable(L);
-    for (const luaL_Reg *m = methods; m->name != NULL; m++) {
-        lua_pushcfunction(L, m->func);
-        lua_setfield(L, -2, m->name);
-    }
+    luaL_setfuncs(L, methods, 0);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
-    lua_pushlightuserdata(L, &blob_key);
-    lua_newtable(L);
-    lua_rawset(L, LUA_REGISTRYINDEX);
+    bytes_open(L);
     lua_createtable(L, 0, 4);
     lua_pushcfunction(L, null);
     lua_setfield(L, -2, "null");
     lua_pushcfunction(L, new_connection);
     lua_setfield(L, -2, "new");
-    lua_pushcfunction(L, blob);
+    lua_pushcfunction(L, bytes_new);
     lua_setfield(L, -2, "blob");
     lua_pushstring(L, sqlite3_libversion());
     lua_setfield(L, -2, "version");
