@@ -58,19 +58,23 @@ function Shared:load(state, id)
   return record[1]
 end
 
+--- Stores all of it where nobody has since it was loaded, else what was changed. What is there once we
+--- have stored may be another's, too: state.version is false then, and nothing is stored whole again.
 function Shared:save(state, changed, left)
-  local sessions, record = table_of(self), { state.data, state.at }
-  local done, message = native.swap(sessions, state.id, state.version or 0, record, left)
-  while done == false do
-    local version, there = native.read(sessions, state.id)
-    if not version then fail(there) end
-    if version == 0 then return false end
-    merge(there[1], state, changed)
-    there[2] = state.at
-    done, message = native.swap(sessions, state.id, version, there, left)
+  local sessions, version, record = table_of(self), state.version, { state.data, state.at }
+  if version == nil then version = 0 end
+  while true do
+    local done, message = false, nil
+    if version then done, message = native.swap(sessions, state.id, version, record, left) end
+    if done then break end
+    if done == nil then fail(message) end
+    version, record = native.read(sessions, state.id)
+    if not version then fail(record) end
+    if version == 0 then return false end -- another request has ended it
+    merge(record[1], state, changed)
+    record[2] = state.at
   end
-  if not done then fail(message) end
-  state.version = native.read(sessions, state.id)
+  state.version = false
   return true
 end
 

@@ -209,6 +209,35 @@ describe("a session", function()
     assert.are.equal('{"a":1,"b":2}', (kim.get()))
   end)
 
+  it("keeps what another request has changed where it is stored twice", function()
+    local server = serve(SECRET, [[
+      local s = req.session
+      if req.path == "/first" then s.a, s.b = 0, 0 end
+      if req.path == "/slow" then
+        local before = s.b
+        waits = true
+        while not go do timers.sleep(1) end
+        s.a = before + 1
+        s:save()
+        s.c = 3
+      elseif req.path == "/fast" then
+        while not waits do timers.sleep(1) end
+        s.b = 2
+        res:onFinish(function() go = true end)
+      end
+      return json.encode(s, { sort = true })
+    ]], { ahead = "local go, waits\n" })
+    local kim = visitor(server)
+    kim.get("/first")
+    local cookie = "session=" .. kim.jar.session
+    local slow, fast = helper.connect(server), helper.connect(server)
+    slow:send("GET /slow HTTP/1.1\r\nHost: x\r\nCookie: " .. cookie .. "\r\n\r\n")
+    fast:send("GET /fast HTTP/1.1\r\nHost: x\r\nCookie: " .. cookie .. "\r\n\r\n")
+    fast:read_response()
+    assert.are.equal('{"a":1,"b":0,"c":3}', slow:read_response().body)
+    assert.are.equal('{"a":1,"b":2,"c":3}', (kim.get()))
+  end)
+
   it("stays ended where another request that had it changes it later", function()
     local server = serve(SECRET, [[
       local s = req.session
