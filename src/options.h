@@ -58,7 +58,7 @@ struct options {
 
     struct options_listen listen[OPTIONS_LISTEN_MAX];
     bool listen_default; /* no --listen: HOST and PORT, or what is usual */
-    unsigned listens; /* 1 where none was given, 0 only with check */
+    unsigned listens;    /* 1 where none was given, 0 only with check */
 
     struct options_texts tls_cert, tls_key; /* as many of each; PEM files */
     const char *tls; /* "dev": a certificate of our own making; or NULL */
@@ -74,7 +74,7 @@ struct options {
     uint64_t threads;                    /* of net/work.h */
     uint64_t workers;   /* 0: one process; OPTIONS_AUTO: as many as CPUs */
     const char *reload; /* a pid file; NULL: not given */
-    bool proxied; /* connections begin with a PROXY header */
+    bool proxied;       /* connections begin with a PROXY header */
     bool check;
     bool routes, openapi; /* print that of the apps, and exit */
     enum usage_page page; /* for OPTIONS_HELP */

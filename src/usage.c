@@ -20,8 +20,7 @@
 
 static const struct usage_row main_rows[] = {
     {'l', USAGE_LISTEN, "listen", "ADDR", "8080", 0, 0, 0,
-     "serves a returned app: 8080, :8080 (all), unix:PATH",
-     NULL},
+     "serves a returned app: 8080, :8080 (all), unix:PATH", NULL},
     {0, USAGE_FLAG, "proxy-protocol", NULL, NULL, AT(proxied), 0, 0,
      "a proxy in front names its clients so (v1, v2)", NULL},
     {0, USAGE_TEXTS, "tls-cert", "FILE", "cert.pem", AT(tls_cert), 0, 0,

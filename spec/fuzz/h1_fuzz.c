@@ -127,8 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         app.policy = fuzz_take(&in);
         run_twice(s, settings, &in);
     } else {
-        struct server *server = open_all(s, settings, &h1_protocol,
-                                         h1_start);
+        struct server *server = open_all(s, settings, &h1_protocol, h1_start);
 
         run_script(server, &in);
         finish(server);

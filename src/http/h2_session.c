@@ -276,9 +276,9 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame,
     return 0;
 }
 
-/* A response that nghttp2 cannot send, as with fields beyond 64 KiB. Where it is
- * late for one, since a reset is on its way or out, there is no second one (RFC
- * 9113 5.4.2). */
+/* A response that nghttp2 cannot send, as with fields beyond 64 KiB. Where it
+ * is late for one, since a reset is on its way or out, there is no second one
+ * (RFC 9113 5.4.2). */
 static int on_frame_not_sent(nghttp2_session *session,
                              const nghttp2_frame *frame, int error, void *arg)
 {

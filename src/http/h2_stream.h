@@ -16,8 +16,8 @@ struct h2_stream {
     struct exchange *x;
     int32_t id;
     struct str scheme, authority; /* {NULL, 0} where the client said none */
-    struct bytes in;   /* body that the handler has not read */
-    struct buf out;    /* body that nghttp2 has not framed */
+    struct bytes in;              /* body that the handler has not read */
+    struct buf out;               /* body that nghttp2 has not framed */
     uint64_t size;     /* of the head, or of trailers; as in RFC 9113 6.5.2 */
     unsigned fields;   /* of them; cookie crumbs count as one */
     int64_t length;    /* what send_head was told */

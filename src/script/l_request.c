@@ -359,8 +359,8 @@ static int get_field(lua_State *L)
 static int lost(lua_State *L, struct context *c)
 {
     lua_pushnil(L);
-    lua_pushstring(L, c->late || c->why == CLOSED_TIMEOUT ? "timeout"
-                                                          : "aborted");
+    lua_pushstring(L,
+                   c->late || c->why == CLOSED_TIMEOUT ? "timeout" : "aborted");
     return 2;
 }
 

@@ -31,7 +31,8 @@ struct l_server {
 /* [-0, +0, v] The server at index i, a handle. */
 struct l_server *l_server_check(lua_State *L, int i);
 
-/* [-0, +0, v] The server of the handle at index i > 0, which need not listen. */
+/* [-0, +0, v] The server of the handle at index i > 0, which need not listen.
+ */
 struct server *l_server_ready(lua_State *L, int i);
 
 #endif

@@ -37,8 +37,8 @@ struct script {
     int worker;         /* its number in a cluster; 0: it is none */
     char **args;        /* options of the command line, as they were given */
     int nargs;
-    bool proxied; /* --proxy-protocol: for servers that do not say else */
-    uint64_t workers;     /* --workers; 0: none */
+    bool proxied;     /* --proxy-protocol: for servers that do not say else */
+    uint64_t workers; /* --workers; 0: none */
     double drain_timeout; /* seconds; 0: none */
 };
 
