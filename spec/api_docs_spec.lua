@@ -64,7 +64,8 @@ local INTERNAL = {
   ["lua/luaserve/supervisor.lua"] = true,
   ["lua/luaserve/cluster/backoff.lua"] = true, ["lua/luaserve/cluster/channel.lua"] = true,
   ["lua/luaserve/cluster/cpus.lua"] = true,
-  ["lua/luaserve/cluster/owners.lua"] = true, ["lua/luaserve/cluster/measures.lua"] = true, ["lua/luaserve/cluster/reload.lua"] = true, ["lua/luaserve/cluster/sockets.lua"] = true,
+  ["lua/luaserve/cluster/owners.lua"] = true, ["lua/luaserve/cluster/measures.lua"] = true,
+  ["lua/luaserve/cluster/reload.lua"] = true, ["lua/luaserve/cluster/sockets.lua"] = true,
   ["lua/luaserve/url/host.lua"] = true, ["lua/luaserve/url/percent.lua"] = true, ["lua/luaserve/url/record.lua"] = true,
 }
 
@@ -79,7 +80,8 @@ local IN_C = {
 -- Not for scripts, though there.
 local HIDDEN = {}
 for name in ([[ emitter:new events.tell req:start req:stop res:methods timer:isActive timer:sleep
-  timer:start timer:clear hits:open hits:swap hits:read hits:rows hits:share hits:encode hits:decode ]]):gmatch("%S+") do
+  timer:start timer:clear hits:open hits:swap hits:read hits:rows hits:share
+  hits:encode hits:decode ]]):gmatch("%S+") do
   HIDDEN[name] = true
 end
 

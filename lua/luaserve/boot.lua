@@ -377,7 +377,8 @@ local function check_module(name, where, seen)
   seen[name] = true
   local path = search_path(name, package.path, {})
   if not path then
-    return LATE[name] ~= nil or search_path(name, package.cpath, {}) ~= nil or complain(where .. ": module '" .. name .. "' not found")
+    return LATE[name] ~= nil or search_path(name, package.cpath, {}) ~= nil
+      or complain(where .. ": module '" .. name .. "' not found")
   end
   local text, message = read(path)
   if not text then return complain(message) end

@@ -6,7 +6,9 @@ local M = {}
 local KNOWN = { sameOrigin = "boolean", fallback = "string", hosts = "table", external = "boolean" }
 
 local function check(options, level)
-  if type(options) ~= "table" then error("the options of a redirect are a table, not a " .. type(options), level + 1) end
+  if type(options) ~= "table" then
+    error("the options of a redirect are a table, not a " .. type(options), level + 1)
+  end
   for key, value in pairs(options) do
     if KNOWN[key] ~= type(value) then
       error(KNOWN[key] and ("the option %s of a redirect is a %s"):format(key, KNOWN[key])

@@ -225,7 +225,7 @@ end
 ---@param self ServerResponse
 ---@param name string
 ---@param value string|number|boolean
----@param options table? maxAge milliseconds, expires seconds since 1970, path, domain, secure, httpOnly, sameSite, signed...
+---@param options table? maxAge milliseconds, expires seconds since 1970, path, domain, secure, httpOnly, sameSite...
 ---@return self
 function M.cookie(self, name, value, options)
   return cookies.set(self, cookies.format(cookies.req_of(self), name, value, options, 2))
@@ -254,12 +254,24 @@ function M.attachment(self, name)
   return self
 end
 
+---@class luaserve.FileOptions
+---@field root string?
+---@field maxAge number? seconds
+---@field immutable boolean?
+---@field cacheControl string|false|nil
+---@field etag boolean?
+---@field lastModified boolean?
+---@field acceptRanges boolean?
+---@field dotfiles string? "ignore", "deny" or "allow"
+---@field precompressed boolean?
+---@field headers table?
+
 --- Answers with a file: conditions, ranges and the rest as luaserve.static.
 --- Raises 404 where there is none, and 403 where it may not be read. With a root,
 --- no path leads out of it, wherever it comes from.
 ---@param self ServerResponse
 ---@param path string counted from the script's folder, or from the root
----@param options {root: string?, maxAge: number?, immutable: boolean?, cacheControl: string|false?, etag: boolean?, lastModified: boolean?, acceptRanges: boolean?, dotfiles: string?, precompressed: boolean?, headers: table?}?
+---@param options luaserve.FileOptions?
 ---@return self
 function M.sendFile(self, path, options)
   return (require("luaserve.static").send_file(self, path, options, 2))

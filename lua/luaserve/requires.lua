@@ -62,7 +62,8 @@ end
 --- The name that a call of require at list[i] gives, where it is a literal one.
 local function name_at(list, i)
   local before, one, two, three = list[i - 1], list[i + 1], list[i + 2], list[i + 3]
-  if before and (before.value == "." or before.value == ":" or before.value == "function") and before.kind ~= "string" then
+  if before and before.kind ~= "string"
+    and (before.value == "." or before.value == ":" or before.value == "function") then
     return
   end
   if not one then return end

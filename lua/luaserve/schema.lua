@@ -57,7 +57,7 @@ local compile -- (schema, where, seen) -> check(value, path, state) -> value
 
 -- A keyword of numbers, texts, lists or objects with a number, and how it is said.
 local function limit(kind, measure, fits, said, is_length)
-  return function(bound, schema, where, keyword)
+  return function(bound, _, where, keyword)
     want(where, keyword, bound, "number", is_length and is_count or nil)
     local message = type(said) == "function" and said(bound) or said:format(bound)
     local test = is_type[kind]
@@ -298,8 +298,8 @@ local ORDER = { "enum", "const", "minimum", "exclusiveMinimum", "maximum", "excl
   "minLength", "maxLength", "pattern", "format", "minItems", "maxItems", "items", "uniqueItems", "minProperties",
   "maxProperties", "allOf", "anyOf", "oneOf", "not" }
 
-local OTHERS = { "type", "nullable", "properties", "required", "additionalProperties", "default", "title", "description",
-  "example", "examples", "deprecated", "readOnly", "writeOnly", "patternMessage", "name" }
+local OTHERS = { "type", "nullable", "properties", "required", "additionalProperties", "default", "title",
+  "description", "example", "examples", "deprecated", "readOnly", "writeOnly", "patternMessage", "name" }
 
 local KNOWN = {}
 for _, list in ipairs { ORDER, OTHERS } do

@@ -33,8 +33,8 @@ function M.secret()
   if M.made then return M.made end
   local own = open(".luaserve")
   if own:add("session-secret", crypto.randomBytes(32)) and native.share():find("^/dev/shm/luaserve%-") then
-    console.warn('sessions have no secret, so one was made that is gone with this server. To keep visitors over restarts '
-      .. 'set luaserve.session { secret = "..." } or app:set("secret", "..."), and start with --store FILE')
+    console.warn('sessions have no secret, so one was made that is gone with this server. To keep visitors over '
+      .. 'restarts set luaserve.session { secret = "..." } or app:set("secret", "..."), and start with --store FILE')
   end
   M.made = own:get("session-secret") or fail("the secret of the workers is gone")
   return M.made
@@ -100,7 +100,7 @@ local function seal_keys(state)
   return keys.seal
 end
 
-function Cookie:unseal(state, text)
+function Cookie.unseal(_, state, text)
   local bytes = unbase64(text)
   for i, key in ipairs(bytes and seal_keys(state) or {}) do
     local plain = crypto.open(bytes, key, state.settings.name)
@@ -117,7 +117,7 @@ local function base64url(bytes)
   return (require("luaserve.core.cipher").base64url(bytes))
 end
 
-function Cookie:save(state)
+function Cookie.save(_, state)
   local plain = native.encode({ state.data, state.at, state.id })
   local text = base64url(crypto.seal(plain, seal_keys(state)[1], state.settings.name))
   if #text > MOST - 200 then

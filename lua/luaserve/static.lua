@@ -22,7 +22,9 @@ local function fail(level, ...)
 end
 
 local function check(options, level, known, what)
-  if type(options) ~= "table" then error(("%s: the options are a table, not a %s"):format(what, type(options)), level + 1) end
+  if type(options) ~= "table" then
+    error(("%s: the options are a table, not a %s"):format(what, type(options)), level + 1)
+  end
   for key, value in pairs(options) do
     local want = known[key]
     if not want then
@@ -68,7 +70,8 @@ end
 local function open(path, options, level, what)
   local dotfiles = DOTFILES[options.dotfiles or "ignore"]
   if not dotfiles then
-    error(("%s: the option dotfiles is 'ignore', 'deny' or 'allow', not '%s'"):format(what, options.dotfiles), level + 1)
+    error(("%s: the option dotfiles is 'ignore', 'deny' or 'allow', not '%s'"):format(what, options.dotfiles),
+      level + 1)
   end
   local folder, message = native.folder(path, {
     precompressed = options.precompressed,
@@ -103,7 +106,10 @@ local function refuse(res, code, err)
   if code == DENIED then
     require("luaserve").error(403)
   end
-  if type(err) == "table" and (err.code == "EMFILE" or err.code == "ENFILE") then res:setHeader("Retry-After", 1) err.status = 503 end
+  if type(err) == "table" and (err.code == "EMFILE" or err.code == "ENFILE") then
+    res:setHeader("Retry-After", 1)
+    err.status = 503
+  end
   error(err, 0)
 end
 
@@ -153,7 +159,7 @@ function Site:answer(req, res, path)
   return refuse(res, code, err)
 end
 
-function Site:to_slash(res, url)
+function Site.to_slash(_, res, url)
   res.statusCode = 301
   res:setHeader("Location", (with_slash(url):gsub("[^%w%%!#$&'()*+,./:;=?@_~%-%[%]]", function(c)
     return ("%%%02X"):format(c:byte())
@@ -173,7 +179,8 @@ end
 --- Middleware, or a handler, that answers GET and HEAD with the files of a folder;
 --- what is not there is left to what follows, or is 404.
 ---@param folder string counted from the script's folder
----@param options table? index, maxAge seconds, immutable, cacheControl, etag, lastModified, acceptRanges, dotfiles, precompressed, listing, redirect, fallthrough
+---@param options table? index, maxAge seconds, immutable, cacheControl, etag, lastModified, acceptRanges, dotfiles,
+--- precompressed, listing, redirect, fallthrough
 ---@return fun(req: IncomingMessage, res: ServerResponse, next: function?): any
 function M.middleware(folder, options)
   options = options or {}

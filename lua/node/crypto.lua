@@ -1,6 +1,6 @@
 --- Node's `crypto`: hashes, HMAC and random bytes. Data and keys are Lua strings, and so are bytes; what is
---- unknown or of the wrong kind raises. The work is in C (src/script/l_crypto.c, l_kdf.c, l_cipher.c), by OpenSSL. What is
---- slow by design, scrypt, pbkdf2 and what is for passwords, runs on threads; all else at once.
+--- unknown or of the wrong kind raises. The work is in C (src/script/l_crypto.c, l_kdf.c, l_cipher.c), by OpenSSL.
+--- What is slow by design, scrypt, pbkdf2 and what is for passwords, runs on threads; all else at once.
 
 local cipher = require "luaserve.core.cipher"
 local kdf = require "luaserve.core.kdf"

@@ -265,7 +265,7 @@ describe("sqlite", function()
     assert(os.execute(("cp '%s' '%s/luaserve'"):format(process.binary(), dir)))
     local run = helper.run("require('luaserve.sqlite')\n", { program = dir .. "/luaserve" })
     assert.equal(1, run.code)
-    assert.matches("luaserve.sqlite is not part of this build: apt%-get install libsqlite3%-dev, and build luaserve again",
-      run.err)
+    assert.matches("luaserve.sqlite is not part of this build: apt%-get install libsqlite3%-dev, "
+      .. "and build luaserve again", run.err)
   end)
 end)

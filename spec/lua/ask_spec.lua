@@ -78,7 +78,8 @@ describe("req", function()
   end)
 
   it("acceptsCharsets and acceptsLanguages know their headers", function()
-    assert.equal("utf-8", ask("acceptsCharsets", "iso-8859-1|utf-8", { ["Accept-Charset"] = "utf-8, iso-8859-1;q=0.5" }))
+    assert.equal("utf-8", ask("acceptsCharsets", "iso-8859-1|utf-8",
+      { ["Accept-Charset"] = "utf-8, iso-8859-1;q=0.5" }))
     assert.equal("utf-8", ask("acceptsCharsets", "utf-8"))
     local function accepts(header, args) return ask("acceptsLanguages", args, { ["Accept-Language"] = header }) end
     assert.equal("de", accepts("de-CH, de;q=0.9, en;q=0.8", "en|de"))

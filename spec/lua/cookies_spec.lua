@@ -40,7 +40,8 @@ describe("cookies", function()
   it("have a path, and the attributes that are given", function()
     assert.equal("a=b; Path=/", (set("'a', 'b'")))
     assert.equal("a=1; Path=/x; HttpOnly; Secure; SameSite=None; Partitioned; Priority=High",
-      (set("'a', 1, { path = '/x', httpOnly = true, secure = true, sameSite = 'none', partitioned = true, priority = 'high' }")))
+      (set("'a', 1, { path = '/x', httpOnly = true, secure = true, sameSite = 'none', partitioned = true, "
+        .. "priority = 'high' }")))
     assert.equal("a=b; Domain=example.com; Path=/; SameSite=Strict",
       (set("'a', 'b', { domain = '.example.com', sameSite = true, secure = false }")))
     assert.equal("a=true; Path=/; SameSite=Lax", (set("'a', true, { sameSite = 'Lax' }")))
@@ -48,7 +49,8 @@ describe("cookies", function()
 
   it("say how long they live, in both ways", function()
     local text = set("'a', 'b', { maxAge = 90500 }")
-    local age, day = text:match("^a=b; Path=/; Max%-Age=(%d+); Expires=(%a%a%a, %d%d %a%a%a %d%d%d%d %d%d:%d%d:%d%d GMT)$")
+    local age, day = text:match("^a=b; Path=/; Max%-Age=(%d+); "
+      .. "Expires=(%a%a%a, %d%d %a%a%a %d%d%d%d %d%d:%d%d:%d%d GMT)$")
     assert.equal("90", age)
     assert.is_string(day)
     assert.equal("a=b; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT", (set("'a', 'b', { maxAge = 0 }")))
@@ -88,13 +90,17 @@ describe("cookies", function()
     ["'a=b', 'x'"] = "the name of a cookie is a token (RFC 6265 4.1.1), not 'a=b'",
     ["'a\\r\\nX: y', 'x'"] = "the name of a cookie is a token (RFC 6265 4.1.1), not 'a??X: y'",
     ["5, 'x'"] = "the name of a cookie is a token (RFC 6265 4.1.1), not '5'",
-    ["'a', {}"] = "the value of a cookie is a string, a number or a boolean, not a table; json.encode makes a string of a table",
-    ["'a'"] = "the value of a cookie is a string, a number or a boolean, not a nil; json.encode makes a string of a table",
-    ["'a', 'b', { maxage = 1 }"] = "a cookie has no option 'maxage': there are maxAge, expires, path, domain, secure, " ..
+    ["'a', {}"] =
+      "the value of a cookie is a string, a number or a boolean, not a table; json.encode makes a string of a table",
+    ["'a'"] =
+      "the value of a cookie is a string, a number or a boolean, not a nil; json.encode makes a string of a table",
+    ["'a', 'b', { maxage = 1 }"] =
+      "a cookie has no option 'maxage': there are maxAge, expires, path, domain, secure, " ..
       "httpOnly, sameSite, signed, partitioned, priority and encode",
     ["'a', 'b', { maxAge = '1' }"] = "the option maxAge of a cookie is a number, not a string",
     ["'a', 'b', { maxAge = 0/0 }"] = "the option maxAge of a cookie is a count of milliseconds",
-    ["'a', 'b', { expires = 1e15 }"] = "the option expires of a cookie is a time in seconds since 1970, as of os.time()",
+    ["'a', 'b', { expires = 1e15 }"] =
+      "the option expires of a cookie is a time in seconds since 1970, as of os.time()",
     ["'a', 'b', { path = 'x' }"] = "the option path of a cookie cannot be 'x'",
     ["'a', 'b', { path = '/x; Domain=y' }"] = "the option path of a cookie cannot be '/x; Domain=y'",
     ["'a', 'b', { path = '/\\r\\nX: y' }"] = "the option path of a cookie cannot be '/??X: y'",
@@ -106,8 +112,10 @@ describe("cookies", function()
     ["'a', 'b', { partitioned = true }"] = "browsers drop the cookie 'a': partitioned needs secure = true",
     ["'__Secure-a', 'b'"] = "browsers drop the cookie '__Secure-a': its prefix needs secure = true",
     ["'__Host-a', 'b', { path = '/' }"] = "browsers drop the cookie '__Host-a': its prefix needs secure = true",
-    ["'__host-a', 'b', { secure = true, path = '/x' }"] = "browsers drop the cookie '__host-a': the prefix __Host- needs path = '/' and no domain",
-    ["'__Host-a', 'b', { secure = true, domain = 'x.y' }"] = "browsers drop the cookie '__Host-a': the prefix __Host- needs path = '/' and no domain",
+    ["'__host-a', 'b', { secure = true, path = '/x' }"] =
+      "browsers drop the cookie '__host-a': the prefix __Host- needs path = '/' and no domain",
+    ["'__Host-a', 'b', { secure = true, domain = 'x.y' }"] =
+      "browsers drop the cookie '__Host-a': the prefix __Host- needs path = '/' and no domain",
     ["'a', ('x'):rep(4090)"] = "browsers drop the cookie 'a': it has 4100 bytes, more than 4096",
   }) do
     it("are refused: " .. args, function()

@@ -26,7 +26,8 @@ print(hex(crypto.scrypt("password", "NaCl", 64, { cost = 1024, blockSize = 8, pa
 print(hex(crypto.pbkdf2("password", "salt", 2, 20, "sha1")))
 print(hex(crypto.pbkdf2Sync("passwd", "salt", 1, 64, "sha256"):sub(1, 24)) .. hex(crypto.pbkdf2("passwd", "salt", 1, 64,
   "sha256"):sub(25, 48)))
-]]):gsub("(55ac046e56e3089fec1691c22544b605f94185216dde0465)%x+", "%1e68b9d57c20dacbcf49bcc4ac9ec8d19ef7d5f5f9f8e0a2f")))
+]]):gsub("(55ac046e56e3089fec1691c22544b605f94185216dde0465)%x+",
+      "%1e68b9d57c20dacbcf49bcc4ac9ec8d19ef7d5f5f9f8e0a2f")))
   end)
 
   it("call a callback, and leave the loop free meanwhile", function()
@@ -54,7 +55,8 @@ try(crypto.pbkdf2, "a", "b", 0, 32, "sha256")
 try(crypto.pbkdf2, "a", "b", 1, 32, "none")
 try(crypto.scrypt, "a", "b", 32, { N = -2 })
 ]])
-    for _, text in ipairs { "a key has 1 to 65536 bytes", "iterations are a whole number from 1", "Invalid digest: none",
+    for _, text in ipairs { "a key has 1 to 65536 bytes", "iterations are a whole number from 1",
+      "Invalid digest: none",
       "the option N of scrypt is a whole number from 1 on" } do
       assert.truthy(out:find(text, 1, true), text .. " is not in " .. out)
     end

@@ -164,7 +164,8 @@ describe("fs.createReadStream", function()
     for i = 1, 128 * 1024 do parts[i] = ("%07d\n"):format(i) end
     helper.write_file(dir .. "/cold", table.concat(parts))
     local function drop(options)
-      assert(os.execute(("dd of='%s/cold' oflag=nocache conv=notrunc,fdatasync count=0 %s 2>/dev/null"):format(dir, options)))
+      local command = "dd of='%s/cold' oflag=nocache conv=notrunc,fdatasync count=0 %s 2>/dev/null"
+      assert(os.execute(command:format(dir, options)))
     end
     for _, options in ipairs { "", "bs=4096 seek=3 oflag=nocache,seek_bytes" } do
       drop(options)

@@ -471,10 +471,12 @@ describe("what a session refuses", function()
   end
 
   it("are wrong options, at the start", function()
-    assert.matches("session has no option 'tll'; there are: cookie, name, rolling", complaint("luaserve.session { tll = 1 }"))
+    assert.matches("session has no option 'tll'; there are: cookie, name, rolling",
+      complaint("luaserve.session { tll = 1 }"))
     assert.matches("the ttl of a session is a number of seconds, from 1", complaint("luaserve.session { ttl = 0 }"))
     assert.matches("the name of a session's cookie is letters", complaint("luaserve.session { name = 'a b' }"))
-    assert.matches('the store of sessions is "shared", "cookie", or a table with the methods', complaint("luaserve.session { store = 'redis' }"))
+    assert.matches('the store of sessions is "shared", "cookie", or a table with the methods',
+      complaint("luaserve.session { store = 'redis' }"))
     assert.matches("session's cookie has no option 'maxAge'", complaint("luaserve.session { cookie = { maxAge = 1 } }"))
   end)
 

@@ -197,7 +197,8 @@ describe("--user and --group", function()
     for option, kind in pairs({ user = "user", group = "group" }) do
       local ran = helper.run("print('ran')", { args = { "--" .. option, "no-such-name" } })
       assert.same({ 2, "" }, { ran.code, ran.out })
-      assert.matches("^luaserve: %-%-" .. option .. ": there is no " .. kind .. " no%-such%-name here; [^\n]+\n$", ran.err)
+      assert.matches("^luaserve: %-%-" .. option .. ": there is no " .. kind .. " no%-such%-name here; [^\n]+\n$",
+        ran.err)
     end
   end)
 end)

@@ -4,7 +4,8 @@ local helper = require("spec.helper")
 -- A server whose handler answers what it finds, behind validate with these options.
 local function serve(options, body)
   return helper.serve_handler("return guard(req, res, function() " .. (body or "return 'in'") .. " end)",
-    { before = "local json, luaserve = require 'json', require 'luaserve' local guard = luaserve.validate " .. options })
+    { before = "local json, luaserve = require 'json', require 'luaserve' "
+      .. "local guard = luaserve.validate " .. options })
 end
 
 local function post(server, kind, body, path)
@@ -14,7 +15,8 @@ end
 describe("validate", function()
   it("lets in what fits, as req.body", function()
     local server = serve([[{ body = { type = "object", properties = { name = "string",
-      role = { type = "string", default = "guest" } }, required = { "name" } } }]], "return req.body.name .. req.body.role")
+      role = { type = "string", default = "guest" } }, required = { "name" } } }]],
+      "return req.body.name .. req.body.role")
     assert.equal("kimguest", post(server, "application/json", [[{"name":"kim"}]]).body)
   end)
 
@@ -50,7 +52,8 @@ describe("validate", function()
   end)
 
   it("turns the texts of a form, and leaves those of JSON", function()
-    local server = serve([[{ body = { type = "object", properties = { n = "integer" } } }]], "return tostring(req.body.n + 1)")
+    local server = serve([[{ body = { type = "object", properties = { n = "integer" } } }]],
+      "return tostring(req.body.n + 1)")
     assert.equal("5", post(server, "application/x-www-form-urlencoded", "n=4").body)
     assert.equal(422, post(server, "application/json", [[{"n":"4"}]]).status)
   end)
@@ -58,7 +61,8 @@ describe("validate", function()
   it("takes the files of a form", function()
     local server = serve([[{ body = { type = "object", properties = { doc = { type = "string", format = "binary" } },
       required = { "doc" } } }]], "return req.body.doc.filename")
-    local form = table.concat({ "--b", 'Content-Disposition: form-data; name="doc"; filename="a.txt"', "", "hello", "--b--", "" },
+    local form = table.concat({ "--b", 'Content-Disposition: form-data; name="doc"; filename="a.txt"', "", "hello",
+      "--b--", "" },
       "\r\n")
     assert.equal("a.txt", post(server, "multipart/form-data; boundary=b", form).body)
     assert.equal(422, post(server, "application/x-www-form-urlencoded", "doc=x").status)
