@@ -1,23 +1,12 @@
 --- Middleware: answers are coded (gzip, br, zstd) where the client accepts that
 --- and it is worth while. What it is decided by is in C (src/http/compress.c).
+local check_options = require("luaserve.options").check
 local native = require "luaserve.core.compress"
 
 local M = {}
 
 local KNOWN = { threshold = "number", level = "number", codings = "table", types = "table" }
 local DEFAULT = { "zstd", "br", "gzip" }
-
-local function check(options)
-  if type(options) ~= "table" then error("the options of compress are a table, not a " .. type(options), 4) end
-  for key, value in pairs(options) do
-    if not KNOWN[key] then
-      error("compress has no option '" .. tostring(key) .. "': there are threshold, level, codings and types", 4)
-    end
-    if type(value) ~= KNOWN[key] then
-      error("the option " .. key .. " of compress is a " .. KNOWN[key] .. ", not a " .. type(value), 4)
-    end
-  end
-end
 
 local function whole(value, name, least, most)
   if value % 1 ~= 0 or value < least or value > most then
@@ -54,8 +43,7 @@ end
 ---@param options {threshold: integer?, codings: string[]?, level: integer?, types: string[]?}?
 ---@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
 function M.middleware(options)
-  options = options or {}
-  check(options)
+  options = check_options("compress", options, KNOWN)
   local offer = native.offer
   local order = order_of(options.codings or DEFAULT)
   local threshold = whole(options.threshold or 1024, "threshold", 0, 2 ^ 40)

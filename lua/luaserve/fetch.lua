@@ -4,6 +4,7 @@ local answer = require "luaserve.answer"
 local core = require "luaserve.core"
 local json = require "json"
 local native = require("luaserve.bind").load("fetch", "libcurl4-openssl-dev")
+local options_of = require("luaserve.options").check
 local process = require "process"
 local readable = require "luaserve.readable"
 local url = require "url"
@@ -37,16 +38,13 @@ end
 -- ---- options
 
 local function check_options(options)
+  options = options_of("fetch", options, KNOWN)
   for name, value in pairs(options) do
-    local kind = KNOWN[name]
-    if not kind then core.raise("fetch has no option '" .. tostring(name) .. "'") end
-    if kind ~= "any" and type(value) ~= kind then
-      core.raise(("the option %s of fetch is a %s, not a %s"):format(name, kind, type(value)))
-    end
     if ONE_OF[name] and not ONE_OF[name][value] then
       core.raise(("the option %s of fetch cannot be %q"):format(name, value))
     end
   end
+  return options
 end
 
 local function parse(text, base)
@@ -432,9 +430,7 @@ function M.fetch(address, options, callback)
   if type(address) ~= "string" and type(address) ~= "table" then
     core.raise("fetch needs a URL, not a " .. type(address))
   end
-  if options ~= nil and type(options) ~= "table" then core.raise("the options of fetch are a table") end
-  options = options or {}
-  check_options(options)
+  options = check_options(options)
   local request = new_request(type(address) == "table" and address.href or address, options)
   if not callback then return fetch(request) end
   core.spawn(core.context(), call_back, request, callback)

@@ -12,6 +12,7 @@ local function sorted(known)
 end
 
 local function is_of(value, types)
+  if types == "any" then return true end
   local kind = type(value)
   if kind == "table" and not types:find("table", 1, true) then
     local meta = getmetatable(value)
@@ -29,7 +30,7 @@ local function described(types)
 end
 
 --- Checks a table of options against those known, by name their types ("string
---- table"); "integer" is a whole number from 0 on. Raises where the script called.
+--- table"), or "any"; "integer" is a whole number from 0 on. Raises where the script called.
 ---@param what string the function, for messages
 ---@param options table? nil is an empty one
 ---@param known table<string, string>

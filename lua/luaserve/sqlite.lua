@@ -1,6 +1,7 @@
 --- SQLite: queries run on the thread pool, so a handler waits for its own and holds
 --- up nobody. One connection writes, a few read; who waits for one is served in
 --- turn. A database is opened when it is first asked.
+local check_options = require("luaserve.options").check
 local core = require "luaserve.core"
 local fs = require "fs"
 local native = require("luaserve.bind").load("sqlite", "libsqlite3-dev")
@@ -279,17 +280,6 @@ function Database:close()
   end
 end
 
-local function check_options(options)
-  for key, value in pairs(options) do
-    if not KNOWN[key] then
-      error("sqlite.open has no option '" .. tostring(key) .. "': there are readers, maxResultBytes and readOnly", 3)
-    end
-    if type(value) ~= KNOWN[key] then
-      error("the option " .. key .. " of sqlite.open is a " .. KNOWN[key] .. ", not a " .. type(value), 3)
-    end
-  end
-end
-
 local function new_pool(most, reads)
   return { idle = {}, queue = {}, count = 0, most = most, reads = reads }
 end
@@ -302,8 +292,7 @@ end
 ---@return Database
 function M.open(file, options)
   if type(file) ~= "string" then error("sqlite.open needs the path of a file", 2) end
-  options = options or {}
-  check_options(options)
+  options = check_options("sqlite.open", options, KNOWN)
   local db = { limit = options.maxResultBytes or 64 * 1024 * 1024, readOnly = options.readOnly or false }
   db.path = file == ":memory:" and file or core.beside(file)
   db.writer = new_pool(1, false)

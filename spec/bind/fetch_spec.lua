@@ -170,7 +170,9 @@ describe("fetch", function()
     for line in run.out:gmatch("[^\n]+") do lines[#lines + 1] = line:match("app.lua:6: (.*)") or line end
     assert.same({ "fetch needs a URL, not a nil", "not a URL: nonsense",
       "only http: and https: can be fetched, not ftp:",
-      "fetch has no option 'tiemout'", "the option timeout of fetch is a number, not a string",
+      "fetch has no option 'tiemout'; there are: body, ca, cert, connectTimeout, decompress, form, headers, "
+        .. "httpVersion, json, key, maxBodySize, maxRedirects, method, passphrase, proxy, query, redirect, socketPath, "
+        .. "stream, timeout, verify", "the option timeout of fetch is a number, not a string",
       "fetch sends one of body, json and form",
       "the body is a string, a function that returns chunks, or something to read, not a number",
       '"a b" is no name of a header', "the header a has a line break in its value",

@@ -106,7 +106,8 @@ describe("postgres", function()
     ]])
     local lines = {}
     for line in run.out:gmatch("[^\n]+") do lines[#lines + 1] = line:match("app.lua:(.*)$") end
-    assert.same({ "4: postgres.connect has no option 'prot'",
+    assert.same({ "4: postgres.connect has no option 'prot'; there are: connectTimeout, database, host, params, "
+        .. "password, pool, port, prepare, timeout, url, user",
       "5: the option port of postgres.connect is a number, not a string",
       "6: postgres.connect needs a URL like postgres://user:password@host:5432/database",
       "7: the option pool is 1 or more", "8: the statement is a string, not a number",

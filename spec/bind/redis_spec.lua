@@ -76,7 +76,8 @@ describe("redis", function()
     ]])
     local lines = {}
     for line in run.out:gmatch("[^\n]+") do lines[#lines + 1] = line:match("app.lua:(.*)$") end
-    assert.same({ "4: redis.connect has no option 'prot'",
+    assert.same({ "4: redis.connect has no option 'prot'; there are: db, host, password, path, pool, port, timeout, "
+        .. "tls, url, username",
       "5: the option port of redis.connect is a number, not a string",
       "6: redis.connect needs a URL like redis://:password@host:6379/0 or unix:///path",
       "7: the option db of redis.connect is 0 or more", "8: subscribe needs a function of messages",

@@ -191,7 +191,7 @@ describe("compress", function()
     for line in run.out:gmatch("[^\n]+") do table.insert(said, (line:gsub("^[^ ]*app.lua:%d+: ", ""))) end
     assert.same({
       "the options of compress are a table, not a number",
-      "compress has no option 'treshold': there are threshold, level, codings and types",
+      "compress has no option 'treshold'; there are: codings, level, threshold, types",
       "the option threshold of compress is a number, not a string",
       "the option threshold of compress is a whole number from 0 to 1099511627776",
       "the option level of compress is a whole number from 0 to 22",

@@ -1,4 +1,5 @@
 --- The options of postgres.connect, and its URLs.
+local check_options = require("luaserve.options").check
 local core = require "luaserve.core"
 
 local M = {}
@@ -27,23 +28,18 @@ local function from_url(text)
 end
 
 local function check(options)
-  for key, value in pairs(options) do
-    if not KNOWN[key] then core.raise("postgres.connect has no option '" .. tostring(key) .. "'") end
-    if type(value) ~= KNOWN[key] then
-      core.raise(("the option %s of postgres.connect is a %s, not a %s"):format(key, KNOWN[key], type(value)))
-    end
-  end
+  options = check_options("postgres.connect", options, KNOWN)
   for _, key in ipairs { "timeout", "connectTimeout" } do
     if options[key] and options[key] < 0 then core.raise("the option " .. key .. " is a number of seconds") end
   end
   if options.pool and (options.pool < 1 or options.pool % 1 ~= 0) then core.raise("the option pool is 1 or more") end
+  return options
 end
 
 local function merged(options)
   if type(options) == "string" then options = { url = options } end
   if options ~= nil and type(options) ~= "table" then core.raise("postgres.connect needs a URL or options") end
-  options = options or {}
-  check(options)
+  options = check(options)
   if not options.url then return options end
   local all = from_url(options.url)
   if not all then core.raise("postgres.connect needs a URL like postgres://user:password@host:5432/database") end

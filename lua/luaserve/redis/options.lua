@@ -1,4 +1,5 @@
 --- The options of redis.connect, and its URLs.
+local check_options = require("luaserve.options").check
 local core = require "luaserve.core"
 
 local M = {}
@@ -28,20 +29,10 @@ local function from_url(text)
     password = password ~= "" and decode(password) or nil }
 end
 
-local function check_options(options, known, what)
-  for key, value in pairs(options) do
-    if not known[key] then core.raise(("%s has no option '%s'"):format(what, tostring(key))) end
-    if known[key] ~= "any" and type(value) ~= known[key] then
-      core.raise(("the option %s of %s is a %s, not a %s"):format(key, what, known[key], type(value)))
-    end
-  end
-end
-
 local function read_options(options)
   if type(options) == "string" then options = { url = options } end
   if options ~= nil and type(options) ~= "table" then core.raise("redis.connect needs a URL or options") end
-  options = options or {}
-  check_options(options, KNOWN, "redis.connect")
+  options = check_options("redis.connect", options, KNOWN)
   local merged = {}
   if options.url then
     merged = from_url(options.url)
@@ -63,8 +54,7 @@ local function tls_of(value)
   if not value then return nil end
   if value == true then value = {} end
   if type(value) ~= "table" then core.raise("the option tls of redis.connect is true or a table") end
-  check_options(value, KNOWN_TLS, "tls")
-  return value
+  return check_options("redis.connect's tls", value, KNOWN_TLS)
 end
 
 --- Checks options, or a URL, and fills in what is left out.
