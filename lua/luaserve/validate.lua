@@ -2,6 +2,7 @@
 --- error's place and what is wrong with it.
 local check_options = require("luaserve.options").check
 local core = require "luaserve.core"
+local media_type = require("luaserve.body").media_type
 local schema = require "luaserve.schema"
 
 local M = {}
@@ -52,8 +53,7 @@ end
 --- The body, and whether it is texts alone; nil, false where there is none.
 local function read_body(req)
   if not has_body(req) then return nil, false end
-  local kind = (req.headers["content-type"] or ""):match("^%s*([^;%s]*)"):lower()
-  if not FORMS[kind] then return req:json(), false end
+  if not FORMS[media_type(req) or ""] then return req:json(), false end
   local form, files = req:form()
   return form and with_files(form, files), true
 end
