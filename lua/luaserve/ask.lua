@@ -34,8 +34,7 @@ end
 ---@return string|false|nil kind as it was asked for, or, for a pattern, the body's; nil without a body
 function M.is(self, ...)
   local list = names_of("is", ...)
-  local length = field(self, "content-length")
-  if not length and not field(self, "transfer-encoding") and self.complete then return nil end
+  if not body.is_there(self) then return nil end
   local header = field(self, "content-type")
   local kind = header and header:match("^%s*([^;%s]+)")
   if not kind then return false end

@@ -40,6 +40,14 @@ end
 
 local header = M.header
 
+--- Whether the request has a body, which may be empty. Over HTTP/2 nothing may
+--- announce it.
+---@param req IncomingMessage
+---@return boolean
+function M.is_there(req)
+  return header(req, "content-length") ~= nil or header(req, "transfer-encoding") ~= nil or not req.complete
+end
+
 --- The media type of the body, in lower case; nil where the client does not say.
 ---@param req IncomingMessage
 ---@return string?

@@ -1,8 +1,8 @@
 --- Middleware that lets in what fits a schema, and answers 422 to all else, with each
 --- error's place and what is wrong with it.
+local body = require "luaserve.body"
 local check_options = require("luaserve.options").check
 local core = require "luaserve.core"
-local media_type = require("luaserve.body").media_type
 local schema = require "luaserve.schema"
 
 local M = {}
@@ -45,15 +45,10 @@ local function with_files(form, files)
   return form
 end
 
-local function has_body(req)
-  local length = req.headers["content-length"]
-  return length and length ~= "0" or req.headers["transfer-encoding"] ~= nil
-end
-
 --- The body, and whether it is texts alone; nil, false where there is none.
 local function read_body(req)
-  if not has_body(req) then return nil, false end
-  if not FORMS[media_type(req) or ""] then return req:json(), false end
+  if not body.is_there(req) or body.announced(req) == 0 then return nil, false end
+  if not FORMS[body.media_type(req) or ""] then return req:json(), false end
   local form, files = req:form()
   return form and with_files(form, files), true
 end
