@@ -250,8 +250,7 @@ static enum options_result set_help(struct parser *p, const char *value)
 {
     const char *page = value ? value : p->argv[p->at];
 
-    if (page && strcmp(page, "limits") == 0)
-        p->options->page = USAGE_LIMITS;
+    p->options->page = usage_find_page(page ? page : "");
     return OPTIONS_HELP;
 }
 
@@ -352,8 +351,8 @@ static enum options_result parse_letters(struct parser *p, const char *text)
     return result;
 }
 
-/* What stands behind the options: the script, unless -e was given, and its
- * arguments. */
+/* What stands behind the options: the script or a command, unless -e was given,
+ * and its arguments. */
 static enum options_result take_script(struct parser *p)
 {
     struct options *options = p->options;
@@ -367,6 +366,9 @@ static enum options_result take_script(struct parser *p)
     } else if (strcmp(p->argv[p->at], "-") == 0) {
         options->source = OPTIONS_STDIN;
         p->at++;
+    } else if (usage_command(p->argv[p->at])) {
+        options->source = OPTIONS_COMMAND;
+        options->command = p->argv[p->at++];
     } else {
         options->source = OPTIONS_FILE;
         options->script = p->argv[p->at++];

@@ -32,7 +32,12 @@ enum options_result {
     OPTIONS_ERROR
 };
 
-enum options_source { OPTIONS_FILE, OPTIONS_CODE, OPTIONS_STDIN };
+enum options_source {
+    OPTIONS_FILE,
+    OPTIONS_CODE,
+    OPTIONS_STDIN,
+    OPTIONS_COMMAND
+};
 
 struct options_listen {
     char host[ADDR_HOST_SIZE]; /* a name for addr_resolve, or "" */
@@ -49,11 +54,12 @@ struct options_texts {
 /* Strings are borrowed from argv. */
 struct options {
     enum options_source source;
-    const char *script; /* OPTIONS_FILE: its path; else NULL */
-    const char *code;   /* OPTIONS_CODE: the Lua text; else NULL */
-    int argc;           /* arguments of the script */
-    char **argv;        /* they, with a NULL behind the last */
-    int nargs;          /* options, as they stand before the script */
+    const char *script;  /* OPTIONS_FILE: its path; else NULL */
+    const char *code;    /* OPTIONS_CODE: the Lua text; else NULL */
+    const char *command; /* OPTIONS_COMMAND: its name, as "new"; else NULL */
+    int argc;            /* arguments of the script or the command */
+    char **argv;         /* they, with a NULL behind the last */
+    int nargs;           /* options, as they stand before the script */
     char **args;
 
     struct options_listen listen[OPTIONS_LISTEN_MAX];

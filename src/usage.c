@@ -1,6 +1,6 @@
 /* The rows, in the order of the help, and what can be said of them: find one,
- * guess one, print them all. Rows go on two pages, because a page that scrolls
- * away is not read. Guessing uses the edit distance and a short list of what
+ * guess one, print them all. Rows go on pages, because one that scrolls away
+ * is not read. Guessing uses the edit distance and a short list of what
  * other programs call the same thing. */
 #include "usage.h"
 
@@ -21,18 +21,18 @@
 static const struct usage_row main_rows[] = {
     {'l', USAGE_LISTEN, "listen", "ADDR", "8080", 0, 0, 0,
      "serves a returned app: 8080, :8080 (all), unix:PATH", NULL},
-    {0, USAGE_FLAG, "proxy-protocol", NULL, NULL, AT(proxied), 0, 0,
-     "a proxy in front names its clients so (v1, v2)", NULL},
+    {'w', USAGE_WORKERS, "workers", "N", "auto", AT(workers), 1,
+     OPTIONS_WORKERS_MAX, "run N processes, or auto: one for each CPU", NULL},
+    {0, USAGE_TEXT, "tls", "dev", "dev", AT(tls), 0, 0,
+     "makes a certificate for localhost to try it out", NULL},
     {0, USAGE_TEXTS, "tls-cert", "FILE", "cert.pem", AT(tls_cert), 0, 0,
      "serves them over TLS; PEM, with its chain", NULL},
     {0, USAGE_TEXTS, "tls-key", "FILE", "key.pem", AT(tls_key), 0, 0,
      "its private key; repeat both for further hosts", NULL},
-    {0, USAGE_TEXT, "tls", "dev", "dev", AT(tls), 0, 0,
-     "makes a certificate for localhost to try it out", NULL},
-    {'w', USAGE_WORKERS, "workers", "N", "auto", AT(workers), 1,
-     OPTIONS_WORKERS_MAX, "run N processes, or auto: one for each CPU", NULL},
-    {0, USAGE_TEXT, "reload", "PIDFILE", "/run/luaserve.pid", AT(reload), 0, 0,
-     "have a running --workers take new code, and exit", NULL},
+    {0, USAGE_TEXT, "store", "FILE", "/var/lib/app/store", AT(store), 0, 0,
+     "a file that keeps the store, sessions too", NULL},
+    {0, USAGE_TEXT, "access-log", "FILE", "-", AT(access_log), 0, 0,
+     "one line a request; - is standard output", NULL},
     {'e', USAGE_CODE, "eval", "CODE", "'print(1)'", AT(code), 0, 0,
      "run CODE; what is no option is its argument", NULL},
     {'c', USAGE_FLAG, "check", NULL, NULL, AT(check), 0, 0,
@@ -41,26 +41,42 @@ static const struct usage_row main_rows[] = {
      "print the routes of its apps, and exit", NULL},
     {0, USAGE_FLAG, "openapi", NULL, NULL, AT(openapi), 0, 0,
      "print its app's OpenAPI document, and exit", NULL},
-    {0, USAGE_TEXT, "log", "FILE", "/var/log/luaserve.log", AT(log), 0, 0,
-     "the server's log (default standard error)", NULL},
-    {0, USAGE_LOG_LEVEL, "log-level", "LEVEL", "debug", 0, 0, 0,
-     "error, warn, info (default) or debug", NULL},
-    {0, USAGE_TEXT, "access-log", "FILE", "-", AT(access_log), 0, 0,
-     "one line a request; - is standard output", NULL},
-    {0, USAGE_LOG_FORMAT, "log-format", "NAME", "json", 0, 0, 0,
-     "common, combined (default) or json", NULL},
-    {0, USAGE_TEXT, "store", "FILE", "/var/lib/app/store", AT(store), 0, 0,
-     "a file that keeps the store, sessions too", NULL},
+    {'v', USAGE_VERSION, "version", NULL, NULL, 0, 0, 0, "print the versions",
+     NULL},
+    {'h', USAGE_HELP, "help", NULL, NULL, 0, 0, 0,
+     "this page; also --help service, limits or commands", NULL},
+};
+
+/* For servers that run as a service. */
+static const struct usage_row service_rows[] = {
     {0, USAGE_TEXT, "user", "NAME", "www-data", AT(user), 0, 0,
      "give up root and become this user", NULL},
     {0, USAGE_TEXT, "group", "NAME", "www-data", AT(group), 0, 0,
      "and this group (default the user's own)", NULL},
     {0, USAGE_TEXT, "pid-file", "FILE", "/run/luaserve.pid", AT(pid_file), 0, 0,
      "write the process id there", NULL},
-    {'v', USAGE_VERSION, "version", NULL, NULL, 0, 0, 0, "print the versions",
-     NULL},
-    {'h', USAGE_HELP, "help", NULL, NULL, 0, 0, 0,
-     "this page; luaserve --help limits: limits, timeouts", NULL},
+    {0, USAGE_TEXT, "reload", "PIDFILE", "/run/luaserve.pid", AT(reload), 0, 0,
+     "have a running --workers take new code, and exit", NULL},
+    {0, USAGE_FLAG, "proxy-protocol", NULL, NULL, AT(proxied), 0, 0,
+     "a proxy in front names its clients so (v1, v2)", NULL},
+    {0, USAGE_TEXT, "log", "FILE", "/var/log/luaserve.log", AT(log), 0, 0,
+     "the server's log (default standard error)", NULL},
+    {0, USAGE_LOG_LEVEL, "log-level", "LEVEL", "debug", 0, 0, 0,
+     "error, warn, info (default) or debug", NULL},
+    {0, USAGE_LOG_FORMAT, "log-format", "NAME", "json", 0, 0, 0,
+     "common, combined (default) or json", NULL},
+};
+
+/* What is run in place of a script: lua/luaserve/command/NAME.lua. */
+static const struct {
+    const char *name, *arguments, *help;
+} commands[] = {
+    {"new", "NAME", "make a folder with a small app, its spec and a README"},
+    {"test", "[FILE...]", "run the app's specs (of the folder spec)"},
+    {"repl", "[app.lua]", "a prompt, with the app loaded"},
+    {"attach", "PIDFILE", "a prompt inside a running server"},
+    {"top", "PIDFILE", "what the workers of a running server do, live"},
+    {"replay", "FILE app.lua", "run a request again that --record has kept"},
 };
 
 static const struct usage_row limit_rows[] = {
@@ -102,11 +118,21 @@ static const struct usage_row limit_rows[] = {
      "streams open on a connection of HTTP/2", NULL},
 };
 
-enum {
-    MAIN_ROWS = sizeof(main_rows) / sizeof(main_rows[0]),
-    LIMIT_ROWS = sizeof(limit_rows) / sizeof(limit_rows[0]),
-    ALL_ROWS = MAIN_ROWS + LIMIT_ROWS
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+/* The pages of the help, by enum usage_page. */
+static const struct {
+    const char *name;
+    const struct usage_row *rows;
+    size_t n;
+} pages[] = {
+    {"", main_rows, COUNT(main_rows)},
+    {"service", service_rows, COUNT(service_rows)},
+    {"limits", limit_rows, COUNT(limit_rows)},
+    {"commands", NULL, 0},
 };
+
+enum { ALL_ROWS = COUNT(main_rows) + COUNT(service_rows) + COUNT(limit_rows) };
 
 /* What people type who come from elsewhere. */
 static const struct {
@@ -124,7 +150,11 @@ static const struct {
 
 static const struct usage_row *row_at(size_t i)
 {
-    return i < MAIN_ROWS ? &main_rows[i] : &limit_rows[i - MAIN_ROWS];
+    size_t page = 0;
+
+    while (i >= pages[page].n)
+        i -= pages[page++].n;
+    return &pages[page].rows[i];
 }
 
 const struct usage_row *usage_find(const char *name)
@@ -136,9 +166,29 @@ const struct usage_row *usage_find(const char *name)
     return NULL;
 }
 
+enum usage_page usage_find_page(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < COUNT(pages); i++) {
+        if (strcmp(pages[i].name, name) == 0)
+            return (enum usage_page)i;
+    }
+    return USAGE_MAIN;
+}
+
+bool usage_command(const char *name)
+{
+    for (size_t i = 0; i < COUNT(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 const struct usage_row *usage_find_letter(char letter)
 {
-    for (size_t i = 0; i < MAIN_ROWS; i++) {
+    for (size_t i = 0; i < COUNT(main_rows); i++) {
         if (main_rows[i].letter == letter)
             return &main_rows[i];
     }
@@ -177,7 +227,7 @@ const char *usage_suggest(const char *said)
     unsigned best = 2 + (unsigned)n / 4; /* from here on it is another word */
     const char *name = NULL;
 
-    for (size_t i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); i++) {
+    for (size_t i = 0; i < COUNT(synonyms); i++) {
         if (strcmp(said, synonyms[i].said) == 0)
             return synonyms[i].meant;
     }
@@ -244,20 +294,37 @@ static void print_limit(const struct usage_row *row, FILE *out)
     fprintf(out, "  %-25s %s (%s)\n", left, row->help, standard);
 }
 
+static void print_commands(FILE *out)
+{
+    for (size_t i = 0; i < COUNT(commands); i++)
+        fprintf(out, "  %-7s%-14s%s\n", commands[i].name, commands[i].arguments,
+                commands[i].help);
+    fputs("\nEach says more with --help behind it, as in luaserve new --help. "
+          "A script of\nsuch a name is run by its path: luaserve ./test\n",
+          out);
+}
+
 void usage_print(enum usage_page page, FILE *out)
 {
-    if (page == USAGE_LIMITS) {
-        fputs("Limits and timeouts (and their defaults). SIZE is in bytes, or "
-              "64K, 10M, 1G;\nS is in seconds, also 0.5; 0 turns a limit off, "
-              "but for the first three.\n\n",
-              out);
-        for (size_t i = 0; i < LIMIT_ROWS; i++)
-            print_limit(&limit_rows[i], out);
-        return;
+    static const char *const heads[] = {
+        "Usage: luaserve [options] app.lua | -e CODE | - [arguments] (-: "
+        "standard input)\n       luaserve COMMAND: new, test, repl, attach, "
+        "top, "
+        "replay (--help commands)\n",
+        "Options for a server that runs as a service.\n",
+        "Limits and timeouts (and their defaults). SIZE is in bytes, or "
+        "64K, 10M, 1G;\nS is in seconds, also 0.5; 0 turns a limit off, "
+        "but for the first three.\n",
+        "Usage: luaserve [options] COMMAND [arguments]\n",
+    };
+
+    fprintf(out, "%s\n", heads[page]);
+    for (size_t i = 0; i < pages[page].n; i++) {
+        if (page == USAGE_LIMITS)
+            print_limit(&pages[page].rows[i], out);
+        else
+            print_row(&pages[page].rows[i], out);
     }
-    fputs("Usage: luaserve [options] app.lua | -e CODE | - [arguments] (-: "
-          "standard input)\n\n",
-          out);
-    for (size_t i = 0; i < MAIN_ROWS; i++)
-        print_row(&main_rows[i], out);
+    if (page == USAGE_COMMANDS)
+        print_commands(out);
 }

@@ -4,12 +4,13 @@
 #ifndef USAGE_H
 #define USAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
 enum { USAGE_NAME_SIZE = 32 }; /* more than the longest name and a NUL */
 
-enum usage_page { USAGE_MAIN, USAGE_LIMITS };
+enum usage_page { USAGE_MAIN, USAGE_SERVICE, USAGE_LIMITS, USAGE_COMMANDS };
 
 enum usage_kind {
     USAGE_FLAG,    /* bool */
@@ -41,6 +42,12 @@ struct usage_row {
 
 /* The row of the option called name, without its dashes, or NULL. */
 const struct usage_row *usage_find(const char *name);
+
+/* Whether that is a command, which runs in place of a script. */
+bool usage_command(const char *name);
+
+/* The page of the help that is called name; the first where none is. */
+enum usage_page usage_find_page(const char *name);
 
 /* The row of a letter, or NULL. */
 const struct usage_row *usage_find_letter(char letter);

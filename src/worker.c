@@ -317,7 +317,8 @@ static void configure(const char *binary, int number)
     s->nargs = options->nargs;
     s->worker = number;
     s->proxied = options->proxied;
-    if (number == 0 && !options->routes && !options->openapi)
+    if (number == 0 && !options->routes && !options->openapi &&
+        options->command == NULL)
         s->workers = options->workers;
 }
 
@@ -406,6 +407,7 @@ int worker_run(const struct options *o, const char *binary)
     int number = l_cluster_begin();
     struct script_source source = {.path = o->script,
                                    .text = o->code,
+                                   .command = o->command,
                                    .argv = o->argv,
                                    .argc = o->argc,
                                    .show = o->routes    ? "routes"

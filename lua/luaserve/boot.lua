@@ -342,10 +342,33 @@ local function add_script_folder(path)
   package.path = folder .. "/?.lua;" .. folder .. "/?/init.lua;" .. package.path
 end
 
+--- Loads a script for a command, as if it had been started; it may wait.
+---@param path string
+---@param ... string its arguments
+---@return any app what it returned
+function core.runScript(path, ...)
+  local full = absolute(path)
+  core.argv = { "luaserve", full, ... }
+  add_script_folder(full)
+  rawset(_G, "arg", { [0] = path, ... })
+  local fn, message = compile(read_source { path = path }, "@" .. path, full)
+  if not fn then give_up(message, 1) end
+  return fn(...)
+end
+
+--- Runs a command, luaserve/command/NAME.lua, with its arguments; ends the process with the code that it returns.
+local function run_command(source)
+  core.argv = { "luaserve", source.command, unpack(source) }
+  install_globals()
+  local code = require("luaserve.command." .. source.command).run { unpack(source) }
+  core.exit(code or 0)
+end
+
 --- Runs the script; what it returns is served.
----@param source {path: string?, text: string?, [integer]: string}
+---@param source {path: string?, text: string?, command: string?, [integer]: string}
 ---@return any app
 function M.main(source)
+  if source.command then return run_command(source) end
   local path = source.path and absolute(source.path)
   core.argv = { "luaserve", path or (source.text and "-e" or "-"), unpack(source) }
   if path then add_script_folder(path) end

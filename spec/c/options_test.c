@@ -387,13 +387,28 @@ static void takes_certificates_with_their_keys(void)
     CHECK_STR(str_of(options.tls), "dev");
 }
 
+static void a_command_takes_the_place_of_the_script(void)
+{
+    CHECK_INT(PARSE("--store", "x", "new", "shop", "--help"), OPTIONS_RUN);
+    CHECK_INT(options.source, OPTIONS_COMMAND);
+    CHECK_STR(str_of(options.command), "new");
+    CHECK_INT(options.argc, 2);
+    CHECK_STR(str_of(options.argv[1]), "--help");
+    CHECK_INT(PARSE("./new"), OPTIONS_RUN);
+    CHECK_INT(options.source, OPTIONS_FILE);
+    CHECK(options.command == NULL);
+}
+
 static void help_fits_a_screen(void)
 {
     struct str text = page_text(USAGE_MAIN);
 
-    CHECK(memmem(text.p, text.n, "--help limits", 13) != NULL);
+    CHECK(memmem(text.p, text.n, "--help service, limits or commands", 34) !=
+          NULL);
     check_fits_a_screen(text);
+    check_fits_a_screen(page_text(USAGE_SERVICE));
     check_fits_a_screen(page_text(USAGE_LIMITS));
+    check_fits_a_screen(page_text(USAGE_COMMANDS));
 }
 
 static void help_tells_the_defaults(void)
@@ -469,6 +484,7 @@ int main(void)
     RUN(wants_a_script);
     RUN(answers_help_and_version_at_once);
     RUN(takes_certificates_with_their_keys);
+    RUN(a_command_takes_the_place_of_the_script);
     RUN(help_fits_a_screen);
     RUN(help_tells_the_defaults);
     RUN(examples_are_right);

@@ -176,13 +176,15 @@ static void push_source(lua_State *L, const char *name,
     slot_push(L, boot_slot);
     lua_getfield(L, -1, name);
     lua_remove(L, -2);
-    lua_createtable(L, source->argc, 2);
+    lua_createtable(L, source->argc, 4);
     lua_pushstring(L, source->path);
     lua_setfield(L, -2, "path");
     lua_pushstring(L, source->text);
     lua_setfield(L, -2, "text");
     lua_pushstring(L, source->show);
     lua_setfield(L, -2, "show");
+    lua_pushstring(L, source->command);
+    lua_setfield(L, -2, "command");
     for (i = 0; i < source->argc; i++) {
         lua_pushstring(L, source->argv[i]);
         lua_rawseti(L, -2, i + 1);

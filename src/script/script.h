@@ -61,6 +61,7 @@ struct script_source {
     const char *path; /* as given; NULL where text is set */
     const char *text; /* -e CODE, or NULL */
     const char *show; /* what to print of its apps ("routes"), or NULL */
+    const char *command; /* a command to run in place of a script, or NULL */
     char **argv;      /* what follows the script on the command line */
     int argc;
 };
