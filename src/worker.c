@@ -190,6 +190,7 @@ static void watch_signals(void)
     size_t i;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* writing says EFBIG instead */
     for (i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         ev_signal_init(&watchers[i], on_signal, signals[i]);
         ev_signal_start(loop->ev, &watchers[i]);

@@ -2,6 +2,7 @@
 -- and without room.
 local helper = require("spec.helper")
 
+local LUASERVE = os.getenv("LUASERVE_BIN") or require("lfs").currentdir() .. "/build/luaserve"
 local OPEN = 'local hits = assert(require("luaserve.store").open("hits"))\n'
 
 local function run(path, code, opts)
@@ -134,29 +135,46 @@ describe("what makes no store", function()
 
   it("is one that is cut off, or has damaged pages", function()
     local path = path_in(helper.tmpdir())
-    run(path, 'for i = 1, 5000 do hits:set("key" .. i, ("v"):rep(i % 3000)) end', { args = { "--cpu-budget", "0" } })
+    local small = { args = { "--store-size", "4M", "--cpu-budget", "0" } }
+    run(path, 'for i = 1, 2000 do hits:set("key" .. i, ("v"):rep(i % 2500)) end', small)
     local whole = helper.read_file(path)
     local function damaged(at, bytes)
       helper.write_file(path, whole)
       damage(path, at, bytes)
-      refused(path, "damaged")
+      refused(path, "damaged", { args = small.args })
     end
     damaged(0, ("\0"):rep(4096))
     damaged(4096 + 16, "\1\2\3\4")
     damaged(56, "\255\255")
     helper.write_file(path, whole:sub(1, 100 * 4096))
-    refused(path, "cut off")
+    refused(path, "cut off", { args = small.args })
     local found = 0 -- of single pages that are written over; free ones may be
     for page = 2, 200 do
       helper.write_file(path, whole)
       damage(path, page * 4096, ("\90"):rep(64))
-      local result = run(path, "")
+      local result = run(path, "", { args = small.args })
       assert.truthy(result.code == 0 or result.err:find("damaged"), result.err)
       assert.is_nil(result.signal)
       if result.code == 1 then found = found + 1 end
       if page > 20 and found > 10 then break end
     end
     assert.truthy(found > 10)
+  end)
+
+  it("is not one whose older header a killed process has half written over", function()
+    local path = path_in(helper.tmpdir())
+    run(path, 'for i = 1, 100 do hits:set("key" .. i, i) end', { args = { "--store-size", "1M" } })
+    local whole = helper.read_file(path)
+    local function transaction(page)
+      local low, high = whole:byte(page * 4096 + 145, page * 4096 + 146)
+      return low + 256 * high
+    end
+    local older = transaction(0) < transaction(1) and 0 or 1
+    damage(path, older * 4096 + 136, "\2") -- the last page of before, with the roots of after
+    assert.are.equal("100\n", run(path, "print(hits:count())", { args = { "--store-size", "1M" } }).out)
+    helper.write_file(path, whole)
+    damage(path, (1 - older) * 4096 + 136, "\2")
+    refused(path, "damaged")
   end)
 
   it("is one of another version", function()
@@ -177,4 +195,45 @@ describe("what makes no store", function()
     refused(path_in(helper.tmpdir()), "no room for the store .*free some, or make it smaller with %-%-store%-size",
       { args = { "--store-size", "1023G" } })
   end)
+
+  it("is one over the size that files may have, and no signal ends the process", function()
+    local dir = helper.tmpdir()
+    local program = helper.write_file(dir .. "/limited", "#!/bin/sh\nulimit -f 4096\nexec \"$LUASERVE_BIN\" \"$@\"\n")
+    os.execute("chmod +x " .. program)
+    local opts = { program = program, env = { LUASERVE_BIN = LUASERVE } }
+    refused(path_in(dir), "no room for the store .*: File too large; ", opts)
+    assert.are.equal(0, file_size(path_in(dir)))
+    opts.args = { "--store-size", "1M" }
+    assert.are.equal("1\n", run(path_in(dir), 'print(hits:incr("n"))', opts).out)
+  end)
+
+  if io.popen("id -u"):read("l") == "0" then
+    it("is one that a small file system has no room for, at any size of what is free", function()
+      local dir = helper.tmpdir()
+      local done = os.execute("mount -t tmpfs -o size=2M none " .. dir .. " 2>/dev/null")
+      if done ~= true and done ~= 0 then
+        return pending("mounting is not allowed here")
+      end
+      helper.defer(function() os.execute("umount " .. dir) end)
+      local path, made = path_in(dir), 0
+      local writes = [[
+for i = 1, 3000 do assert(hits:set("key" .. i, ("v"):rep(i % 1000))) end
+print(hits:get("key3000"))
+]]
+      for _, size in ipairs { "1M", "1920K", "1968K", "1972K", "1976K", "1980K", "2M", "4M" } do
+        local result = run(path, writes, { args = { "--store-size", size } })
+        assert.is_nil(result.signal)
+        if result.code == 0 then
+          made = made + 1
+        else
+          assert.truthy(result.err:find("no room for the store", 1, true), result.err)
+        end
+        os.remove(path)
+        os.remove(path .. "-lock")
+      end
+      assert.is_true(made >= 1 and made <= 6)
+      os.execute("head -c 3M /dev/zero >" .. dir .. "/all 2>/dev/null")
+      refused(path, "cannot make .*store%-lock: No space left on device")
+    end)
+  end
 end)

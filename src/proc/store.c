@@ -315,7 +315,7 @@ int store_clear(struct store *store)
 /* The keys that have expired, each behind its length. */
 struct dust {
     struct bytes keys;
-    unsigned count;
+    unsigned count, most;
 };
 
 /* Notes where the sweep is to go on: at key, or from the start. */
@@ -338,7 +338,7 @@ static void collect(MDB_cursor *cursor, struct store *store, struct dust *dust,
          failure = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
         struct store_entry entry;
 
-        if (++looked > SWEEP_ENTRIES || dust->count == SWEEP_REMOVED ||
+        if (++looked > SWEEP_ENTRIES || dust->count == dust->most ||
             (looked % 64 == 0 && clock_monotonic() > until)) {
             mark(store, &key);
             return;
@@ -391,15 +391,17 @@ static void remove_dust(const struct store *store, struct dust *dust)
         mdb_txn_abort(txn); /* the next sweep finds them again */
 }
 
-static unsigned sweep(struct store *store)
+/* Removes at most most entries of those that it finds within so many
+ * nanoseconds. Returns how many. */
+static unsigned sweep(struct store *store, unsigned most, uint64_t within)
 {
-    struct dust dust = {{0}, 0};
+    struct dust dust = {{0}, 0, most};
     MDB_cursor *cursor;
 
     if (store_db_read() < 0)
         return 0;
     if (mdb_cursor_open(store_db.reader, store->entries, &cursor) == 0) {
-        collect(cursor, store, &dust, clock_monotonic() + SWEEP_TIME);
+        collect(cursor, store, &dust, clock_monotonic() + within);
         mdb_cursor_close(cursor);
     }
     store_db_done();
@@ -411,13 +413,16 @@ static unsigned sweep(struct store *store)
 
 unsigned store_sweep(void)
 {
+    static unsigned first; /* the table that is looked at first */
     unsigned i, count = 0;
 
-    if (store_db.env == NULL)
+    if (store_db.env == NULL || store_db.count == 0)
         return 0;
     (void)mdb_reader_check(store_db.env, NULL);
-    for (i = 0; i < store_db.count; i++)
-        count += sweep(store_db.tables[i]);
+    first++;
+    for (i = 0; i < store_db.count && count < SWEEP_REMOVED; i++)
+        count += sweep(store_db.tables[(first + i) % store_db.count],
+                       SWEEP_REMOVED - count, SWEEP_TIME / store_db.count);
     return count;
 }
 

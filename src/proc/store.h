@@ -96,8 +96,8 @@ uint64_t store_rows(struct store *store);
 /* Removes all entries of the table. */
 int store_clear(struct store *store);
 
-/* Removes what has expired among the next entries of each table: a step of
- * about a millisecond. Returns how many were removed. */
+/* Removes what has expired among the next entries of the next tables: a step
+ * of a millisecond or two. Returns how many were removed. */
 unsigned store_sweep(void);
 
 /* Whether something was written to a file since the last call. Then store_sync

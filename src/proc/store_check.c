@@ -68,7 +68,9 @@ static bool is_tree_sane(const struct tree *tree, uint64_t last)
            tree->branches <= last && tree->overflows <= last;
 }
 
-static const char *check_meta(const struct map *map, uint64_t i)
+/* The meta page i. last is the last page that its trees may reach; 0: the one
+ * that it names itself. */
+static const char *check_meta(const struct map *map, uint64_t i, uint64_t last)
 {
     struct meta meta;
     long page_size = sysconf(_SC_PAGESIZE);
@@ -82,8 +84,10 @@ static const char *check_meta(const struct map *map, uint64_t i)
         return "it was made on a machine with pages of another size";
     if (meta.last < 1 || (meta.last + 1) * (uint64_t)page_size > map->size)
         return "its header is damaged, or its end is cut off";
-    if (!is_tree_sane(&meta.trees[0], meta.last) ||
-        !is_tree_sane(&meta.trees[1], meta.last))
+    if (last == 0)
+        last = meta.last;
+    if (!is_tree_sane(&meta.trees[0], last) ||
+        !is_tree_sane(&meta.trees[1], last))
         return "its header is damaged";
     return NULL;
 }
@@ -181,13 +185,17 @@ static const char *check_pages(struct map *map)
 
     if (map->size < 2 * map->page_size)
         return "it is no store, or its header is damaged";
-    for (i = 0; i < 2 && wrong == NULL; i++)
-        wrong = check_meta(map, i);
-    if (wrong != NULL)
-        return wrong;
     memcpy(&metas[0], map->p, sizeof metas[0]);
     memcpy(&metas[1], map->p + map->page_size, sizeof metas[1]);
     meta = &metas[metas[1].transaction > metas[0].transaction];
+    /* The older one may have been half written over by a process that was
+     * killed: its trees may be those of a transaction that never was. */
+    for (i = 0; i < 2 && wrong == NULL; i++)
+        wrong = check_meta(map, i,
+                           meta == &metas[i] ? 0
+                                             : map->size / map->page_size - 1);
+    if (wrong != NULL)
+        return wrong;
     if (metas[0].transaction + 1 < metas[1].transaction ||
         metas[1].transaction + 1 < metas[0].transaction)
         return "its header is damaged";

@@ -21,6 +21,7 @@
 enum {
     FORMAT = 1, /* of what is in the file */
     READERS = 1024,
+    READER_SIZE = 64, /* bytes of one among LMDB's locks */
     NAMES = 1,                   /* LMDB's own table, of the tables' names */
     SIZE_LEAST = 4 * 1024 * 1024 /* to be tried where the default has no room */
 };
@@ -168,6 +169,15 @@ static int make_header(void)
     return failure == 0 ? 0 : store_db_fail(failure);
 }
 
+/* A new file, which is empty again where there is no room for it. */
+static int make_file(int fd)
+{
+    if (make_header() == 0 && allocate(fd, 0) == 0)
+        return 0;
+    (void)!ftruncate(fd, 0);
+    return -1;
+}
+
 /* The file before LMDB gets it. */
 static int prepare(int fd, bool alone)
 {
@@ -183,9 +193,10 @@ static int prepare(int fd, bool alone)
         return store_db_say("cannot use the store %s: %s; move it away to "
                             "start with an empty one",
                             place.path, wrong);
-    if (size == 0 && make_header() < 0)
+    if (store_file_allocate_locks(place.path, (READERS + 64) * READER_SIZE,
+                                  place.error, sizeof place.error) < 0)
         return -1;
-    return allocate(fd, size);
+    return size > 0 ? allocate(fd, size) : make_file(fd);
 }
 
 /* Looks whether the file is of our format, or makes it so. */

@@ -175,26 +175,51 @@ static bool has_room(int fd, const struct stat *st, uint64_t size)
     return (size - held) / disk.f_frsize < disk.f_bavail;
 }
 
+/* Sets size bytes aside for the file. Returns 0 or an errno. */
+static int allocate(int fd, uint64_t size)
+{
+    struct stat st;
+    int failure;
+
+    if (fstat(fd, &st) < 0)
+        return errno;
+    if (!has_room(fd, &st, size))
+        return ENOSPC;
+    do {
+        failure = posix_fallocate(fd, 0, (off_t)size);
+    } while (failure == EINTR);
+    if (failure != 0 && ftruncate(fd, st.st_size) < 0) /* what it has taken */
+        failure = errno;
+    return failure;
+}
+
 int store_file_allocate(int fd, const char *path, uint64_t size, char *error,
                         size_t error_size)
 {
-    struct stat st = {0};
-    int failure = fstat(fd, &st) == 0 ? 0 : errno;
+    int failure = allocate(fd, size);
 
-    if (failure == 0 && !has_room(fd, &st, size))
-        failure = ENOSPC;
-    if (failure == 0) {
-        do {
-            failure = posix_fallocate(fd, 0, (off_t)size);
-        } while (failure == EINTR);
-        if (failure == 0)
-            return 0;
-        if (ftruncate(fd, st.st_size) < 0) /* what it has taken meanwhile */
-            failure = errno;
-    }
+    if (failure == 0)
+        return 0;
     snprintf(error, error_size,
              "no room for the store %s (%llu MiB): %s; free some, or make it "
              "smaller with --store-size",
              path, (unsigned long long)(size >> 20), strerror(failure));
+    return -1;
+}
+
+int store_file_allocate_locks(const char *path, uint64_t size, char *error,
+                              size_t error_size)
+{
+    char name[STORE_PATH_SIZE + 8];
+    int fd, failure;
+
+    snprintf(name, sizeof name, "%s-lock", path);
+    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    failure = fd < 0 ? errno : allocate(fd, size);
+    if (fd >= 0)
+        close(fd);
+    if (failure == 0)
+        return 0;
+    snprintf(error, error_size, "cannot make %s: %s", name, strerror(failure));
     return -1;
 }

@@ -41,4 +41,8 @@ uint64_t store_file_size(int fd);
 int store_file_allocate(int fd, const char *path, uint64_t size, char *error,
                         size_t error_size);
 
+/* The same for the file of LMDB's locks, which is made where it is missing. */
+int store_file_allocate_locks(const char *path, uint64_t size, char *error,
+                              size_t error_size);
+
 #endif
