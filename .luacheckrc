@@ -30,6 +30,11 @@ files["lua/luaserve/boot.lua"] = {
     os = { fields = { "exit" } } },
 }
 
+-- The app of `luaserve new`, and the annotations for editors, which only declare.
+files["lua/starter"] = { std = "lua54" }
+files["lua/starter/spec"] = { std = "lua54+busted" }
+exclude_files = { "lua/library" }
+
 -- Handlers take (req, res, next) whether they use them or not.
 files["examples"] = { std = "lua54", unused_args = false }
 files["spec"] = { std = "lua54+busted", unused_args = false, read_globals = { "jit", "unpack" } }

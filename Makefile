@@ -61,6 +61,7 @@ SRC := $(sort $(filter-out src/embed.c,$(wildcard src/*.c \
 	$(addprefix src/,base/*.c net/*.c http/*.c proc/*.c script/*.c))))
 OBJ := $(SRC:src/%.c=$(BUILD)/%.o) $(BUILD)/modules.o
 LUA_SRC := $(shell find lua/node lua/luaserve -name '*.lua' | LC_ALL=C sort)
+TEXTS := $(shell find $(wildcard lua/starter lua/library) -type f | LC_ALL=C sort)
 TESTS := $(shell find $(or $(ONLY),spec) -name '*_test.c' -o -name '*_spec.lua' \
 	2>/dev/null | LC_ALL=C sort)
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(filter %.c,$(TESTS)))
@@ -148,7 +149,7 @@ replace = $(if $(subst x$(1),,x$(2))$(subst x$(2),,x$(1)),$(file >$@,$(1)))
 $(BUILD)/compile.stamp: FORCE
 	@: $(strip $(check))$(call stamp,$(COMPILE) $(WARN))
 $(BUILD)/modules.stamp: FORCE
-	@: $(call stamp,$(LUA_SRC))
+	@: $(call stamp,$(LUA_SRC) $(TEXTS))
 $(BUILD)/link.stamp: $(BUILD)/compile.stamp FORCE
 	@: $(call stamp,$(CC) $(LINK_FLAGS) $(OBJ) $(LUA_WHOLE) $(LIBS))
 FORCE:
@@ -162,12 +163,13 @@ $(BUILD)/%.o: src/%.c $(BUILD)/compile.stamp | $(LLHTTP_SRC)
 	@mkdir -p $(@D)
 	@$(COMPILE) $(WARN) -c -o $@ $<
 
-# The Lua files become bytecode of the Lua that will run them.
+# The Lua files become bytecode of the Lua that will run them. Texts are what the
+# program writes for users: a new app, the annotations for editors.
 $(BUILD)/embed: $(BUILD)/embed.o
 	@$(CC) $(LINK_FLAGS) -o $@ $< $(LUA_LIBS)
-$(BUILD)/modules.c: $(BUILD)/embed $(LUA_SRC) $(BUILD)/modules.stamp
+$(BUILD)/modules.c: $(BUILD)/embed $(LUA_SRC) $(TEXTS) $(BUILD)/modules.stamp
 	@echo "  LUA   $@"
-	@$< $@ $(LUA_SRC)
+	@$< $@ $(LUA_SRC) $(TEXTS)
 $(BUILD)/modules.o: $(BUILD)/modules.c
 	@$(COMPILE) $(WARN) -c -o $@ $<
 

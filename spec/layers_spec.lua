@@ -275,7 +275,10 @@ describe("the C sources", function()
 end)
 
 describe("the Lua modules", function()
-  local modules = files.find("lua", "%.lua$")
+  local modules = files.find("lua/node", "%.lua$")
+  for _, path in ipairs(files.find("lua/luaserve", "%.lua$")) do
+    table.insert(modules, path)
+  end
 
   it("are a local table M that is returned", function()
     check_each(modules, function(path, complain)

@@ -2,7 +2,8 @@
  * luaserve is linked with, and writes them as the C source of
  * script/modules.h: "embed OUT.c lua/node/http.lua ...". Bytecode keeps its
  * debug information, so tracebacks name lines. No cross compiling: bytecode is
- * that of the machine the tool runs on. */
+ * that of the machine the tool runs on. Files of other folders below lua/ are
+ * written as they are. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct source {
     char name[NAME_MAX_SIZE]; /* "luaserve.session" */
     const char *path;         /* below lua/: "luaserve/session.lua" */
     const char *file;         /* as given */
+    int is_text;              /* no module: its name is its path */
 };
 
 struct output {
@@ -56,8 +58,9 @@ static int cut_suffix(char *s, const char *suffix)
     return 1;
 }
 
-/* Fills source for a file below lua/node or lua/luaserve. The files of node
- * have Node's bare names, the others their folder's. */
+/* Fills source for a file below lua/node or lua/luaserve, which is a module,
+ * or any other below lua, which is a text. The files of node have Node's bare
+ * names, the others their folder's. */
 static void name_source(struct source *source, const char *file)
 {
     const char *path = skip_prefix(file, "lua/");
@@ -69,6 +72,9 @@ static void name_source(struct source *source, const char *file)
     source->file = file;
     source->path = path;
     strcpy(source->name, from);
+    source->is_text = node == NULL && skip_prefix(path, "luaserve/") == NULL;
+    if (source->is_text)
+        return;
     if (!cut_suffix(source->name, ".lua"))
         fail("embed: %s: not a Lua file", file);
     cut_suffix(source->name, "/init");
@@ -77,10 +83,14 @@ static void name_source(struct source *source, const char *file)
             *p = '.';
 }
 
+/* Modules come first, then texts, each sorted by name. */
 static int compare_sources(const void *a, const void *b)
 {
-    return strcmp(((const struct source *)a)->name,
-                  ((const struct source *)b)->name);
+    const struct source *one = a, *other = b;
+
+    if (one->is_text != other->is_text)
+        return one->is_text - other->is_text;
+    return strcmp(one->name, other->name);
 }
 
 /* Reads a whole file; the caller owns the text. */
@@ -150,6 +160,28 @@ static void write_code(lua_State *L, const struct source *source, size_t i,
     lua_settop(L, 0);
 }
 
+static void write_texts(FILE *file, const struct source *sources, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct output out = {file, 0};
+        size_t size;
+        char *text = read_file(sources[i].file, &size);
+
+        fprintf(file, "static const unsigned char text_%zu[] = {\n", i);
+        write_bytes(NULL, text, size, &out);
+        fputs("0};\n", file);
+        free(text);
+    }
+    fputs("const struct text modules_texts[] = {\n", file);
+    for (size_t i = 0; i < n; i++)
+        fprintf(file, "    {\"%s\", text_%zu, sizeof(text_%zu) - 1},\n",
+                sources[i].path, i, i);
+    fprintf(file,
+            "    {0},\n};\n"
+            "const size_t modules_texts_count = %zu;\n",
+            n);
+}
+
 static void write_modules(FILE *file, const struct source *sources, size_t n)
 {
     lua_State *L = luaL_newstate();
@@ -172,12 +204,12 @@ static void write_modules(FILE *file, const struct source *sources, size_t n)
 
 int main(int argc, char **argv)
 {
-    size_t n = argc < 2 ? 0 : (size_t)argc - 2;
+    size_t n = argc < 2 ? 0 : (size_t)argc - 2, modules = 0;
     struct source *sources = calloc(n + 1, sizeof(*sources));
     FILE *file;
 
     if (argc < 2 || sources == NULL)
-        fail("usage: embed OUT.c FILE.lua...");
+        fail("usage: embed OUT.c FILE...");
     for (size_t i = 0; i < n; i++)
         name_source(&sources[i], argv[i + 2]);
     qsort(sources, n, sizeof(*sources), compare_sources);
@@ -188,7 +220,10 @@ int main(int argc, char **argv)
     file = fopen(argv[1], "w");
     if (file == NULL)
         fail("embed: %s: %s", argv[1], strerror(errno));
-    write_modules(file, sources, n);
+    while (modules < n && !sources[modules].is_text)
+        modules++;
+    write_modules(file, sources, modules);
+    write_texts(file, sources + modules, n - modules);
     if (fclose(file) != 0)
         fail("embed: %s: %s", argv[1], strerror(errno));
     free(sources);

@@ -252,6 +252,14 @@ static int modules(lua_State *L)
     return 1;
 }
 
+/* texts(prefix) -> the files that the program carries, by their paths behind
+ * prefix */
+static int texts(lua_State *L)
+{
+    modules_push_texts(L, luaL_checkstring(L, 1));
+    return 1;
+}
+
 /* log(level, text) */
 static int log_text(lua_State *L)
 {
@@ -414,6 +422,7 @@ int l_core_open(lua_State *L)
                                          {"waiter", waiter},
                                          {"module", module},
                                          {"modules", modules},
+        {"texts", texts},
                                          {"log", log_text},
                                          {"exit", exit_with},
                                          {"error", new_error},

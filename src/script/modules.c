@@ -79,6 +79,21 @@ int modules_find(lua_State *L, const char *name)
     return 1;
 }
 
+void modules_push_texts(lua_State *L, const char *prefix)
+{
+    size_t i, n = strlen(prefix);
+
+    lua_newtable(L);
+    for (i = 0; i < modules_texts_count; i++) {
+        const struct text *text = &modules_texts[i];
+
+        if (strncmp(text->path, prefix, n) != 0)
+            continue;
+        lua_pushlstring(L, (const char *)text->bytes, text->size);
+        lua_setfield(L, -2, text->path + n);
+    }
+}
+
 const char *modules_name(size_t i)
 {
     if (i < modules_embedded_count)

@@ -1,6 +1,7 @@
 /* The modules built into the program: those in C, opened by name, and those in
  * Lua, as bytecode that the build makes of lua/ (src/embed.c). Used by the
- * script's require. */
+ * script's require. And texts, which the program only carries: files that it
+ * writes for users. */
 #ifndef SCRIPT_MODULES_H
 #define SCRIPT_MODULES_H
 
@@ -17,6 +18,16 @@ struct module {
 /* Sorted by name. */
 extern const struct module modules_embedded[];
 extern const size_t modules_embedded_count;
+
+/* A file that is carried as it is: its path below lua/, its bytes. */
+struct text {
+    const char *path;
+    const unsigned char *bytes;
+    size_t size;
+};
+
+extern const struct text modules_texts[];
+extern const size_t modules_texts_count;
 
 /* [-0, +1, m] The module tables of the C side; see their files. */
 int l_body_open(lua_State *L);
@@ -47,6 +58,10 @@ int l_tls_open(lua_State *L);
 /* [-0, +(0|1), m] Pushes the loader of the built-in module of that name, a
  * function; pushes nothing and returns 0 where there is none. */
 int modules_find(lua_State *L, const char *name);
+
+/* [-0, +1, m] Pushes a table of the texts whose paths begin with prefix, by
+ * what is behind it: "starter/" has "app.lua". */
+void modules_push_texts(lua_State *L, const char *prefix);
 
 /* The names of the built-in modules: the i-th, or NULL behind the last. */
 const char *modules_name(size_t i);
