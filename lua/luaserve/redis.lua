@@ -556,7 +556,16 @@ end
 function M.connect(options)
   local client = require("luaserve.redis.options").read(options)
   client.idle, client.queue, client.busy, client.failures, client.closed = {}, {}, 0, 0, false
-  return setmetatable({ _state = client }, { __index = index, __name = "Redis" })
+  return setmetatable({ _state = client }, { __index = index, __name = "Redis", __store = M.store })
+end
+
+--- What keeps sessions in Redis, where `store = r` is not enough: `luaserve.session {
+--- store = redis.store(r, {prefix = "shop:"}) }`. Options: prefix, of its keys ("luaserve:").
+---@param client Redis
+---@param options {prefix: string?}?
+---@return RedisStore
+function M.store(client, options)
+  return require("luaserve.redis.store").new(client, options)
 end
 
 M.null = json.null

@@ -9,6 +9,7 @@ local check_options = require("luaserve.options").check
 local cookies = require "luaserve.cookies"
 local core = require "luaserve.core"
 local fields = require "luaserve.fields"
+local new_error = require("luaserve").new_error
 local native = require "luaserve.core.body"
 local reply = require "luaserve.core.reply"
 local stores = require "luaserve.session_store"
@@ -22,7 +23,7 @@ local DAY = 24 * 60 * 60
 local RENEWAL = 10 -- a tenth of the time to live may pass before it is renewed
 local RESERVED = { "id", "regenerate", "destroy", "save" }
 local KNOWN = { secret = "string table", store = "string table", ttl = "number", rolling = "boolean", name = "string",
-  cookie = "table" }
+  cookie = "table", onError = "string" }
 local KNOWN_COOKIE = { path = "string", domain = "string", secure = "boolean", httpOnly = "boolean",
   sameSite = "string boolean", partitioned = "boolean", persistent = "boolean" }
 
@@ -139,12 +140,39 @@ local function new_id(state)
   return state.id
 end
 
+--- The store cannot be asked: by choice an error, or on without a session. The log
+--- hears of it once, until it can be asked again.
+local function fail(state, failure, is_without)
+  local settings = state.settings
+  if not is_without then
+    error(new_error(503, "session: " .. failure.message, { code = failure.code }), 0)
+  end
+  state.without = failure.message
+  if failure.code and not settings.is_warned then -- else the request is over
+    settings.is_warned = true
+    core.log("warn", ("session: %s; going on without sessions"):format(failure.message))
+  end
+end
+
+--- Passes on what a method of the store returned.
+local function checked(state, result, failure)
+  if failure then
+    fail(state, failure, state.settings.without)
+  else
+    state.settings.is_warned = false
+  end
+  return result
+end
+
+--- Removes the entries that have been left; who logs out has to know where that fails.
 local function drop_old(state)
   local dropped = state.dropped
   if not dropped then return end
-  state.dropped = nil
-  for i = 1, #dropped do state.store:destroy(dropped[i]) end
-  state.gone = true
+  for i = 1, #dropped do
+    local _, failure = state.store:destroy(dropped[i])
+    if failure then fail(state, failure) end
+  end
+  state.dropped, state.gone = nil, true
 end
 
 --- Whether the time to live is to begin anew, and the cookie to be sent again.
@@ -155,6 +183,7 @@ end
 
 --- Stores what is to be stored. Returns whether the cookie has to follow.
 local function store(state)
+  if state.without then return false end
   local now = os.time()
   local changed, due = changes_of(state), is_due(state, now)
   drop_old(state)
@@ -163,7 +192,8 @@ local function store(state)
   if state.fresh or state.settings.rolling and due then state.at = now end
   new_id(state)
   local left = math.max(1, state.at + state.settings.ttl - now)
-  if not state.store:save(state, changed, left) then return false end -- another request has ended it
+  state.left = left
+  if not checked(state, state.store:save(state, changed, left)) then return false end -- another request has ended it
   state.fresh, state.resign, state.prints = false, false, take_prints(state.data)
   return due or state.store.in_cookie
 end
@@ -175,7 +205,7 @@ local function commit(state, res)
   if store(state) then
     local value = state.store.in_cookie and state.sealed
     if not value then value = state.id .. "." .. state.keys.signer:sign(signed_text(state.settings, state.id)) end
-    set_cookie(state, res, value, math.max(1, state.at + state.settings.ttl - os.time()))
+    set_cookie(state, res, value, state.left)
   elseif state.gone and state.has_cookie then
     set_cookie(state, res, nil)
   end
@@ -201,6 +231,11 @@ local function check_open(state)
   end
 end
 
+--- Whoever logs in or out has to know that it was not possible.
+local function check_there(state)
+  if state.without then fail(state, { message = state.without }) end
+end
+
 --- Forgets the old entry with the next store.
 local function leave(state)
   if not state.fresh then
@@ -216,6 +251,7 @@ end
 function Session:regenerate()
   local state = state_of(self, "regenerate")
   check_open(state)
+  check_there(state)
   leave(state)
   return self
 end
@@ -225,6 +261,7 @@ end
 function Session:destroy()
   local state = state_of(self, "destroy")
   check_open(state)
+  check_there(state)
   leave(state)
   for name in pairs(state.data) do state.data[name] = nil end
   return self
@@ -232,11 +269,13 @@ end
 
 --- Stores what has changed now, and not when the answer begins: for an answer that
 --- takes long. Its first store needs the cookie, and so an answer that has not begun.
----@return self
+---@return self? nil, message where the request goes on without a session
+---@return string? message
 function Session:save()
   local state = state_of(self, "save")
   if state.fresh or state.store.in_cookie then check_open(state) end
   state.due = store(state) or state.due
+  if state.without then return nil, state.without end
   return self
 end
 
@@ -253,7 +292,7 @@ local function load(state)
   if type(text) ~= "string" then return nil end
   if state.store.in_cookie then return state.store:unseal(state, text) end
   local id, is_old = given_id(state, text)
-  local data = id and state.store:load(state, id)
+  local data = id and checked(state, state.store:load(state, id))
   if not data or state.at + state.settings.ttl <= os.time() then return nil end
   state.id, state.resign = id, is_old
   return data
@@ -314,8 +353,9 @@ end
 
 --- Middleware that gives requests a `req.session`. Options: secret, a string or a list
 --- whose first one signs (else the app's, else a random one); store, "shared" (the
---- default), "cookie", or a table with the methods get, set, touch and destroy; ttl,
---- seconds (a day); rolling, whether that begins anew with each use (true); name, of the
+--- default), "cookie", a client of Redis, a database of SQLite, or a table with the methods
+--- get, set, touch and destroy; onError, where such a store cannot be asked: "503" (the
+--- default), or "without" a session; ttl, seconds (a day); rolling, whether that begins anew with each use (true); name, of the
 --- cookie ("session"); cookie, its path, domain, secure, httpOnly, sameSite, partitioned, and
 --- persistent, whether it outlives the browser (true).
 ---@param options table?
@@ -327,7 +367,11 @@ function M.middleware(options)
   if name:find("[^%w_-]") or name == "" then
     core.raise("the name of a session's cookie is letters, digits, - and _")
   end
-  local settings = { secret = options.secret, ttl = options.ttl or DAY, rolling = options.rolling ~= false, name = name,
+  local without = options.onError == "without"
+  if options.onError and not without and options.onError ~= "503" then
+    core.raise('the option onError of session is "503" or "without"')
+  end
+  local settings = { without = without, secret = options.secret, ttl = options.ttl or DAY, rolling = options.rolling ~= false, name = name,
     cookie = check_options("session's cookie", options.cookie, KNOWN_COOKIE), store = stores.new(options.store) }
   if settings.secret then keys_of(settings) end
   return function(req, _, next)

@@ -1,5 +1,6 @@
 --- Where sessions are kept: in the store that all workers share, in the visitor's
---- cookie, or in what a script brings. Each is an object with load, save and destroy.
+--- cookie, or in what a script brings. Each is an object with load, save and destroy,
+--- which return nil and a table {message, code} where what a script brought fails.
 --- What is kept is the data and the time from which its life counts. Two requests that
 --- change one session at once: what each has changed is put into what is there then.
 local core = require "luaserve.core"
@@ -135,9 +136,14 @@ function Cookie:destroy() end -- luacheck: ignore
 local Own = { waits = true }
 Own.__index = Own
 
+--- What a method of a store could not do; methods return it behind nil.
+local function failure_of(message, code)
+  return { message = tostring(message), code = code }
+end
+
 local function ask(self, id)
-  local record, message = self.own:get(id)
-  if record == nil and message then fail(message) end
+  local record, message, code = self.own:get(id)
+  if record == nil and message then return nil, failure_of(message, code) end
   if record == nil then return nil end
   if type(record) ~= "table" or type(record.data) ~= "table" then
     fail("get of the store has to return what set was given, or nil")
@@ -146,39 +152,66 @@ local function ask(self, id)
 end
 
 function Own:load(state, id)
-  local record = ask(self, id)
-  if not record then return nil end
+  local record, failure = ask(self, id)
+  if not record then return nil, failure end
   state.at, state.version = tonumber(record.at) or 0, 1
   return record.data
 end
 
-local function check(done, message)
-  if done == nil and message then fail(message) end
+--- Whether a method that returns nothing of interest has done it.
+local function outcome(done, message, code)
+  if done == nil and message then return nil, failure_of(message, code) end
+  return true
 end
 
-function Own:save(state, changed, left)
+--- For stores that put together themselves what several requests change.
+local function update(self, state, changed, left)
+  local change = { at = state.at, new = not state.version, set = {}, remove = {} }
+  for name in pairs(changed or {}) do
+    if state.data[name] == nil then
+      table.insert(change.remove, name)
+    else
+      change.set[name] = state.data[name]
+    end
+  end
+  local done, message, code = self.own:update(state.id, change, left)
+  if done == nil then return nil, failure_of(message or "update of the store has to return true or false", code) end
+  return done
+end
+
+local function replace(self, state, changed, left)
   local data = state.data
   if state.version then -- it was there
-    local record = ask(self, state.id)
-    if not record then return false end
+    local record, failure = ask(self, state.id)
+    if not record then return failure == nil and false or nil, failure end
     if not changed then
-      check(self.own:touch(state.id, left, { data = record.data, at = state.at }))
-      return true
+      return outcome(self.own:touch(state.id, left, { data = record.data, at = state.at }))
     end
     data = merge(record.data, state, changed)
   end
   local plain = {}
   for name, value in pairs(data) do plain[name] = value end
-  check(self.own:set(state.id, { data = plain, at = state.at }, left))
-  state.version = 1
-  return true
+  return outcome(self.own:set(state.id, { data = plain, at = state.at }, left))
+end
+
+function Own:save(state, changed, left)
+  local done, failure = (self.own.update and update or replace)(self, state, changed, left)
+  if done then state.version = 1 end
+  return done, failure
 end
 
 function Own:destroy(id)
-  check(self.own:destroy(id))
+  return outcome(self.own:destroy(id))
 end
 
 -- ----
+
+local function has_methods(store, ...)
+  for _, name in ipairs { ... } do
+    if type(store) ~= "table" or type(store[name]) ~= "function" then return false end
+  end
+  return true
+end
 
 --- The place that the option store means.
 ---@param store string|table|nil
@@ -186,10 +219,11 @@ end
 function M.new(store)
   if store == nil or store == "shared" then return setmetatable({}, Shared) end
   if store == "cookie" then return setmetatable({}, Cookie) end
-  for _, name in ipairs { "get", "set", "touch", "destroy" } do
-    if type(store) ~= "table" or type(store[name]) ~= "function" then
-      core.raise('the store of sessions is "shared", "cookie", or a table with the methods get, set, touch and destroy')
-    end
+  local meta = getmetatable(store)
+  if type(meta) == "table" and meta.__store then store = meta.__store(store) end -- a client
+  if not (has_methods(store, "get", "update", "destroy") or has_methods(store, "get", "set", "touch", "destroy")) then
+    core.raise('the store of sessions is "shared", "cookie", a client of Redis, a database of SQLite, or a table with '
+      .. "the methods get, set, touch and destroy")
   end
   return setmetatable({ own = store }, Own)
 end

@@ -297,7 +297,17 @@ function M.open(file, options)
   db.path = file == ":memory:" and file or core.beside(file)
   db.writer = new_pool(1, false)
   db.readers = file == ":memory:" and db.writer or new_pool(options.readers or 3, true)
-  return setmetatable(db, { __index = Database, __name = "Database" })
+  return setmetatable(db, { __index = Database, __name = "Database", __store = M.store })
+end
+
+--- What keeps sessions in a database, where `store = db` is not enough:
+--- `luaserve.session { store = sqlite.store(db, {table = "visits"}) }`. Options: table, its
+--- name ("luaserve_sessions"); it is made when it is first needed.
+---@param db Database
+---@param options {table: string?}?
+---@return SqliteStore
+function M.store(db, options)
+  return require("luaserve.sqlite.store").new(db, M.blob, options)
 end
 
 --- A value that is stored as a BLOB; strings are stored as TEXT.

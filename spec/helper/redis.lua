@@ -14,23 +14,25 @@ local function free_port()
   return math.tointeger(tonumber(port))
 end
 
-local function answers(port)
+local function answers(host, port)
   local conn = socket.tcp()
   conn:settimeout(1)
-  local ok = conn:connect("127.0.0.1", port)
+  local ok = conn:connect(host, port)
   conn:close()
   return ok ~= nil
 end
 
---- Starts one and waits until it answers. Options: port (a free one), password,
---- tls (a pair of certs.of: the port speaks TLS).
+--- Starts one and waits until it answers. Options: port (a free one), password, bind (the address,
+--- 127.0.0.1), tls (a pair of certs.of: the port speaks TLS), keep (a folder where it finds what one
+--- before it has stored).
 ---@param opts table?
 ---@return table server a process with port and path
 function M.start(opts)
   opts = opts or {}
-  local dir, port = files.tmpdir(), opts.port or free_port()
-  local argv = { "redis-server", "--save", "", "--appendonly", "no", "--dir", dir, "--unixsocket", dir .. "/s",
-    "--enable-debug-command", "yes", "--bind", "127.0.0.1", opts.tls and "--tls-port" or "--port", tostring(port) }
+  local dir, port, host = files.tmpdir(), opts.port or free_port(), opts.bind or "127.0.0.1"
+  local argv = { "redis-server", "--save", "", "--appendonly", opts.keep and "yes" or "no", "--appendfsync", "always",
+    "--dir", opts.keep or dir, "--unixsocket", dir .. "/s", "--enable-debug-command", "yes",
+    "--bind", host, opts.tls and "--tls-port" or "--port", tostring(port) }
   local function add(...) for _, word in ipairs({ ... }) do argv[#argv + 1] = word end end
   if opts.password then add("--requirepass", opts.password) end
   if opts.tls then
@@ -40,7 +42,7 @@ function M.start(opts)
       "--tls-ca-cert-file", dir .. "/cert.pem", "--tls-auth-clients", "no")
   end
   local server = process.start(argv, { dir = dir, cwd = dir })
-  poll.wait_for(function() return answers(port) end, "redis-server", 10)
+  poll.wait_for(function() return answers(host, port) end, "redis-server", 10)
   server.port, server.path = port, dir .. "/s"
   return server
 end
