@@ -313,6 +313,7 @@ function Server:listen(...)
     error("Listen method has been called more than once without closing.", 2)
   end
   if core.showing then return self end -- the script runs only to tell of its apps
+  if core.onListen then core.onListen(self) end -- somebody wants to know: repl
   if callback then self:once("listening", callback) end
   rawset(self, "_target", target)
   if listen.is_shared(target) then require("luaserve.cluster.child").will_listen(self) end

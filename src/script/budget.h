@@ -18,6 +18,15 @@ void budget_close(void);
 /* Lua begins to run with a full budget. */
 void budget_enter(void);
 
+/* The run that begins has no more than that many seconds, for which a timer of
+ * its own is set; until budget_relax. */
+void budget_shorten(double seconds);
+void budget_relax(void);
+
+/* Ends what runs, if anything does, as if its budget were spent. Safe in a
+ * handler of signals. */
+void budget_interrupt(void);
+
 /* The budget of this run is spent, and script_state.running is being ended. */
 bool budget_spent(void);
 

@@ -76,6 +76,7 @@ struct call *call_new(struct context *context)
     context_hold(context);
     call->on_end = NULL;
     call->waiting = call->ready = call->quiet = call->raise = false;
+    call->cpu = 0;
     return call;
 }
 
@@ -188,12 +189,16 @@ static int step(struct call *call, int nargs, bool first)
 
     if (outer == NULL)
         budget_enter();
+    if (call->cpu > 0)
+        budget_shorten(call->cpu);
     if (steps < CALL_NESTED) {
         status = resume(call, nargs, &n);
     } else { /* Lua 5.4 says so itself, LuaJIT would use up the C stack */
         slot_push(call->co, deep_slot);
         status = LUA_ERRRUN;
     }
+    if (call->cpu > 0)
+        budget_relax();
     if (status == LUA_YIELD && is_suspension(call, n)) {
         budget_leave(call->co, outer);
         lua_pop(call->co, 1);

@@ -31,6 +31,7 @@ struct call {
     bool quiet;   /* on_end reports failures itself */
     bool raise;   /* a failure before the first wait is the starter's */
     int nargs;    /* for the queued resume */
+    double cpu; /* seconds of CPU for each run, less than all have; 0: as all */
 };
 
 /* Makes what is needed before the first call. [-0, +0, e] on L. */

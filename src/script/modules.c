@@ -32,7 +32,9 @@ static const struct {
     {"luaserve.core.static", l_static_open},
     {"luaserve.core.store", l_store_open},
     {"luaserve.core.stats", l_stats_open},
+    {"luaserve.core.task", l_task_open},
     {"luaserve.core.template", l_template_open},
+    {"luaserve.core.terminal", l_terminal_open},
     {"luaserve.core.timer", l_timer_open},
     {"luaserve.core.tls", l_tls_open},
 };

@@ -51,7 +51,9 @@ int l_socket_open(lua_State *L);
 int l_static_open(lua_State *L);
 int l_store_open(lua_State *L);
 int l_stats_open(lua_State *L);
+int l_task_open(lua_State *L);
 int l_template_open(lua_State *L);
+int l_terminal_open(lua_State *L);
 int l_timer_open(lua_State *L);
 int l_tls_open(lua_State *L);
 

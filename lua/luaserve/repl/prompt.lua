@@ -1,0 +1,129 @@
+--- What `luaserve repl` and `luaserve attach` have in common: lines are read, from a terminal with an editor or
+--- from a pipe as they are, given away to be run, and what comes back is printed.
+--
+-- A backend has compile(text) -> whether it is complete (nil where it cannot be known), complete(text) -> from,
+-- names, and run(text) -> ok, text, which waits; interrupt() is called when Ctrl-C is pressed meanwhile.
+local core = require "luaserve.core"
+local process = require "process"
+local terminal = require "luaserve.core.terminal"
+
+local M = {}
+
+local PROMPT, CONTINUED = "> ", ">> "
+
+local function print_text(text)
+  io.stdout:write(text, "\n")
+  io.stdout:flush()
+end
+
+-- ---- a terminal
+
+--- Has what is printed and logged appear above the line that is being edited.
+local function share_screen(editor)
+  local function around(fn)
+    return function(...)
+      editor:hide()
+      fn(...)
+      editor:show()
+    end
+  end
+  rawset(_G, "print", around(print))
+  rawset(io, "write", around(io.write))
+  core.log = around(core.log)
+end
+
+local function watch_signals(editor, state, backend)
+  terminal.interrupts()
+  process.on("SIGINT", function()
+    terminal.heard()
+    if state.running then
+      io.stdout:write("\n") -- behind the ^C of the terminal
+      backend.interrupt()
+    elseif editor.active then
+      terminal.push("\3")
+    end
+  end)
+  process.on("SIGWINCH", function()
+    if editor.active then terminal.push(require("luaserve.repl.keys").RESIZE) end
+  end)
+end
+
+local function run_on_terminal(backend, history_name)
+  local history = require("luaserve.repl.history").open(history_name)
+  local state = { running = false }
+  local editor = require("luaserve.repl.editor").new {
+    history = history, continued = CONTINUED, complete = backend.complete, is_complete = backend.is_complete,
+  }
+  share_screen(editor)
+  watch_signals(editor, state, backend)
+  while true do
+    local text = editor:read(PROMPT)
+    if not text or backend.closed then return 0 end
+    if text:find("%S") then
+      history:add(text)
+      state.running = true
+      local _, result = backend.run(text)
+      state.running = false
+      if result then print_text(result) end
+    end
+    if backend.closed then return 1 end
+  end
+end
+
+-- ---- a pipe
+
+local function lines_of_input()
+  local pending, ended = "", false
+  return function()
+    while true do
+      local at = pending:find("\n", 1, true)
+      if at or ended then
+        if not at and pending == "" then return nil end
+        local line = pending:sub(1, (at or #pending + 1) - 1)
+        pending = pending:sub((at or #pending) + 1)
+        return line
+      end
+      local more = terminal.read()
+      if more then pending = pending .. more else ended = true end
+    end
+  end
+end
+
+--- Runs the lines of the input, without a prompt; the first error ends it.
+---@return integer code
+local function run_piped(backend)
+  local text
+  for line in lines_of_input() do
+    text = text and text .. "\n" .. line or line
+    if not text:find("%S") then
+      text = nil
+    elseif backend.is_complete(text) then
+      local ok, result = backend.run(text)
+      if result and not ok then io.stderr:write(result, "\n") elseif result then print_text(result) end
+      if not ok then return 1 end
+      text = nil
+    end
+  end
+  if not text then return 0 end
+  local _, result = backend.run(text) -- says what is missing
+  io.stderr:write(result or "", "\n")
+  return 1
+end
+
+--- Whether there is a terminal on which lines can be edited.
+local function can_edit()
+  local native, term = require "luaserve.core.process", process.env.TERM
+  return native.isTerminal(0) and native.isTerminal(1) and term ~= nil and term ~= "dumb"
+end
+
+--- Reads and runs lines until the end of the input.
+---@param backend table
+---@param options {history: string, welcome: string}
+---@return integer code the exit code
+function M.run(backend, options)
+  if not can_edit() then return run_piped(backend) end
+  print_text(options.welcome)
+  return run_on_terminal(backend, options.history)
+end
+
+return M
