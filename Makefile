@@ -4,6 +4,7 @@
 #   SAN=1               with AddressSanitizer and UndefinedBehaviorSanitizer
 #   WERROR=1            warnings are errors
 #   ONLY="FILE DIR..."  the tests to run (all), FILTER=PATTERN their names
+#   LANES=N             files of tests at a time (one for each core)
 #   RERUN=N             run so many failed tests a second time (0)
 #   JOBS=N              compilers at a time (one for each core)
 #   and CC, CFLAGS, CPPFLAGS, LDFLAGS, PREFIX, DESTDIR as everywhere.
@@ -224,7 +225,7 @@ run: deps
 ## make test         install what is missing, build, run every test (or ONLY=...)
 test: deps-test
 	@$(MAKE) programs
-	@$(TOLD) SPEC_LUA=$(SPEC_LUA) FILTER='$(FILTER)' RERUN=$(RERUN) spec/run \
+	@$(TOLD) SPEC_LUA=$(SPEC_LUA) FILTER='$(FILTER)' RERUN=$(RERUN) LANES=$(LANES) spec/run \
 		$(TEST_PROGRAMS) $(filter %.lua,$(TESTS))
 
 ## make bench        run the benchmarks of spec/bench

@@ -17,14 +17,6 @@ local function path_in(dir)
   return dir .. "/store"
 end
 
-local function folders()
-  local found = {}
-  for name in io.popen("ls /dev/shm"):lines() do
-    if name:find("^luaserve%-") then found[name] = true end
-  end
-  return found
-end
-
 local function file_size(path)
   local file = assert(io.open(path, "rb"))
   local n = file:seek("end")
@@ -92,16 +84,20 @@ end)
 
 describe("a store in shared memory", function()
   it("leaves nothing behind, at a normal end or another", function()
-    local before = folders()
-    assert.are.equal("1\n", helper.run(OPEN .. 'print(hits:incr("n"))').out)
-    helper.run(OPEN .. "process.exit(0)")
-    helper.run(OPEN .. "error('so')")
-    local server = helper.serve_handler("return tostring(hits:incr('n'))", { before = OPEN })
-    assert.are.equal("1", helper.get(server, "/").body)
-    server:stop()
-    for name in pairs(folders()) do
-      assert.truthy(before[name], name .. " is left in /dev/shm")
+    local SHOW = OPEN .. 'print(hits:incr("n"), (require("luaserve.core.store").share()))'
+    local function gone(output)
+      local folder = output:match("^1\t(/dev/shm/luaserve%-[^/]+)/store\n")
+      assert.truthy(folder, output)
+      assert.is_nil(require("lfs").attributes(folder), folder .. " is left behind")
     end
+    gone(helper.run(SHOW).out)
+    gone(helper.run(SHOW .. " process.exit(0)").out)
+    gone(helper.run(SHOW .. " error('so')").out)
+    local server = helper.serve_handler("return 'served'", { before = SHOW })
+    local line = server:wait_output("(1\t[^\n]+\n)")
+    assert.are.equal("served", helper.get(server, "/").body)
+    server:stop()
+    gone(line)
   end)
 
   it("that a killed process has left goes when another is made", function()
