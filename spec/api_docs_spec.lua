@@ -80,7 +80,7 @@ local IN_C = {
 -- Not for scripts, though there.
 local HIDDEN = {}
 for name in ([[ emitter:new events.tell req:start req:stop res:methods timer:isActive timer:sleep
-  timer:start timer:clear hits:open hits:swap hits:read hits:rows hits:share
+  timer:start timer:clear hits:open hits:swap hits:read hits:rows hits:share hits:isLasting
   hits:encode hits:decode ]]):gmatch("%S+") do
   HIDDEN[name] = true
 end

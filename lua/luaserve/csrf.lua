@@ -8,6 +8,7 @@ local core = require "luaserve.core"
 local crypto = require "crypto"
 local fields = require "luaserve.fields"
 local native = require "luaserve.core.body"
+local secret = require "luaserve.secret"
 
 local M = {}
 
@@ -26,15 +27,8 @@ end
 -- ---- tokens
 
 local function secrets_of(settings, req)
-  local secret = settings.secret
-  if not secret then
-    local app = req.app
-    secret = app and app.setting and app:setting("secret")
-  end
-  if not secret then
-    error('csrf needs a secret: app:set("secret", "...") or luaserve.csrf{secret = "..."}', 0)
-  end
-  return type(secret) == "table" and secret or { secret }
+  local list = secret.of(req, settings.secret)
+  return type(list) == "table" and list or { list }
 end
 
 --- The name of the cookie. On TLS no other host of the domain can set it.
@@ -42,9 +36,9 @@ local function cookie_name(settings, req)
   return fields.is_secure(req) and "__Host-" .. settings.cookie or settings.cookie
 end
 
-local function sign(settings, req, secret, salt, id)
+local function sign(settings, req, key, salt, id)
   local bound = settings.bind and tostring(settings.bind(req)) or ""
-  return crypto.createHmac("sha256", secret):update("csrf\0" .. salt .. "\0" .. id .. "\0" .. bound):digest("base64url")
+  return crypto.createHmac("sha256", key):update("csrf\0" .. salt .. "\0" .. id .. "\0" .. bound):digest("base64url")
 end
 
 --- The random value of the client's cookie; a new one where it has none.
@@ -88,8 +82,8 @@ local function is_valid(settings, req, token)
   local id = req.cookies[cookie_name(settings, req)]
   local salt, signature = token:match("^([%w_-]+)%.([%w_-]+)$")
   if not id or not salt then return false end
-  for _, secret in ipairs(secrets_of(settings, req)) do
-    local expected = sign(settings, req, secret, salt, id)
+  for _, key in ipairs(secrets_of(settings, req)) do
+    local expected = sign(settings, req, key, salt, id)
     if #expected == #signature and crypto.timingSafeEqual(expected, signature) then return true end
   end
   return false
@@ -137,7 +131,7 @@ local function check_origins(origins)
 end
 
 --- Middleware that refuses requests of other sites (403), but GET, HEAD, OPTIONS and
---- TRACE. Options: secret, else the app's; origins, others that are trusted; bind,
+--- TRACE. Options: secret, else the app's, else a random one; origins, others that are trusted; bind,
 --- function(req) -> what tokens belong to (a session's id); the names cookie
 --- ("csrf"), field ("_csrf"), header ("x-csrf-token").
 ---@param options table?

@@ -12,6 +12,7 @@ local fields = require "luaserve.fields"
 local new_error = require("luaserve").new_error
 local native = require "luaserve.core.body"
 local reply = require "luaserve.core.reply"
+local secrets = require "luaserve.secret"
 local stores = require "luaserve.session_store"
 local values = require "luaserve.core.store"
 
@@ -29,17 +30,9 @@ local KNOWN_COOKIE = { path = "string", domain = "string", secure = "boolean", h
 
 -- ---- secrets
 
-local function secrets_of(settings, req)
-  local secret = settings.secret
-  if secret then return secret end
-  local app = rawget(req, "app")
-  secret = app and app.setting and app:setting("secret")
-  return secret or stores.secret()
-end
-
 --- What signs ids and seals sessions; made anew where the app's secret has changed.
 local function keys_of(settings, req)
-  local secret = secrets_of(settings, req)
+  local secret = secrets.of(req, settings.secret)
   local keys = settings.keys
   if keys and keys.secret == secret then return keys end
   local list = type(secret) == "table" and secret or { secret }

@@ -28,19 +28,6 @@ local function merge(into, state, changed)
   return into
 end
 
---- A secret that all workers have, where the script has set none.
----@return string
-function M.secret()
-  if M.made then return M.made end
-  local own = open(".luaserve")
-  if own:add("session-secret", crypto.randomBytes(32)) and native.share():find("^/dev/shm/luaserve%-") then
-    console.warn('sessions have no secret, so one was made that is gone with this server. To keep visitors over '
-      .. 'restarts set luaserve.session { secret = "..." } or app:set("secret", "..."), and start with --store FILE')
-  end
-  M.made = own:get("session-secret") or fail("the secret of the workers is gone")
-  return M.made
-end
-
 -- ---- shared by the workers
 
 local Shared = {}

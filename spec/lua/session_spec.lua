@@ -319,7 +319,7 @@ describe("a session without a secret", function()
     local kim = visitor(server)
     kim.get()
     assert.are.equal("2", (kim.get()))
-    assert.matches("sessions have no secret, so one was made that is gone with this server", server:stderr())
+    assert.matches("sessions and forms have no secret, so one was made that is gone with this server", server:stderr())
   end)
 
   it("is the same for all workers, and over restarts with --store", function()

@@ -40,6 +40,11 @@ const char *store_share(char error[static STORE_ERROR_SIZE])
     return NULL;
 }
 
+bool store_is_lasting(void)
+{
+    return store_db_is_lasting();
+}
+
 struct store *store_open(const char *name, uint64_t max_bytes,
                          char error[static STORE_ERROR_SIZE])
 {

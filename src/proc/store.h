@@ -57,6 +57,10 @@ void store_give(uid_t uid, gid_t gid);
  * table makes the file. Returns NULL and a line in error. */
 const char *store_share(char error[static STORE_ERROR_SIZE]);
 
+/* Whether what is kept outlives the processes that use it: false where it lies
+ * in shared memory, in a folder of ours that goes with them. */
+bool store_is_lasting(void);
+
 /* Opens the table, making it where it is new; max_bytes limits what it may
  * grow to (0: the whole file). It is the process's until it ends. Returns NULL
  * and a line in error. */

@@ -133,6 +133,11 @@ const char *store_db_path(void)
     return make_place() == 0 ? place.path : NULL;
 }
 
+bool store_db_is_lasting(void)
+{
+    return place.is_given && !store_db.in_memory;
+}
+
 /* ---- opening ---- */
 
 /* Gives the new or old file its size, halving the default where memory is

@@ -36,6 +36,7 @@ extern struct store_db store_db;
 void store_db_setup(const char *path, uint64_t size);
 void store_db_give(uid_t uid, gid_t gid);
 const char *store_db_path(void);
+bool store_db_is_lasting(void);
 void store_db_close(void);
 const char *store_db_error(void);
 

@@ -534,6 +534,13 @@ static int share(lua_State *L)
     return 2;
 }
 
+/* isLasting() -> whether what is kept outlives the server */
+static int is_lasting(lua_State *L)
+{
+    lua_pushboolean(L, store_is_lasting());
+    return 1;
+}
+
 /* encode(value) -> bytes, as a store would keep it; for sessions */
 static int encode_value(lua_State *L)
 {
@@ -573,7 +580,8 @@ int l_store_open(lua_State *L)
         {"open", open_table},     {"swap", swap},
         {"read", read_version},   {"encode", encode_value},
         {"decode", decode_value}, {"rows", count_rows},
-        {"share", share},         {NULL, NULL}};
+        {"share", share},         {"isLasting", is_lasting},
+        {NULL, NULL}};
 
     luaL_newmetatable(L, TABLE);
     luaL_newlib(L, functions);
