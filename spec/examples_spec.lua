@@ -188,6 +188,130 @@ example("form", function()
   end)
 end)
 
+example("cookies", function()
+  it("sets, reads, changes and clears them, and trusts none", function()
+    local server = serve("cookies")
+    local function set_by(headers, method, path, body)
+      headers["Content-Type"] = body and "application/x-www-form-urlencoded"
+      local response = helper.request(server, { method = method, path = path, headers = headers, body = body })
+      local set = response.headers["set-cookie"]
+      return type(set) == "table" and table.concat(set, "\n") or set, response
+    end
+    local set, response = set_by({}, "GET", "/")
+    assert.matches("^visits=1; Path=/; Max%-Age=31536000; Expires=[^;]+; HttpOnly; SameSite=Lax$", set)
+    assert.truthy(response.body:find("You are new here", 1, true))
+    set, response = set_by({ Cookie = "visits=41; language=fr", ["Accept-Language"] = "de" }, "GET", "/")
+    assert.matches("^visits=42;", set)
+    assert.matches('<h1 lang="fr">Bonjour', response.body)
+    for _, forged in ipairs { "visits=-1", "visits=1e9", "visits=99999999999999", "visits=<b>; language=xx",
+      "visits" } do
+      set, response = set_by({ Cookie = forged, ["Accept-Language"] = "tlh, it;q=0.5" }, "GET", "/")
+      assert.matches("^visits=1;", set)
+      assert.matches('<h1 lang="it">', response.body)
+      assert.is_nil(response.body:find("<td><b>", 1, true))
+    end
+    assert.matches("^language=es; Path=/; Max%-Age=31536000", (set_by({}, "POST", "/language", "language=es")))
+    set, response = set_by({}, "POST", "/language", "language=xx")
+    assert.same({ nil, 422 }, { set, response.status })
+    set = set_by({ Cookie = "visits=3" }, "POST", "/forget", "")
+    assert.matches("^visits=; [^\n]*1970[^\n]*\nlanguage=; [^\n]*1970", set)
+  end)
+
+  it("has a page that greets in the language that was chosen", function()
+    local server = serve("cookies")
+    click_through(server, "/", function(browser)
+      assert.equal("You are new here.", browser:text("#visits"))
+      browser:click("[value=es]")
+      browser:wait_for("document.querySelector('h1').lang == 'es'", "Spanish")
+      assert.equal("You have seen this page 2 times.", browser:text("#visits"))
+      assert.equal("true", browser:run("return document.querySelector('[value=es]').ariaPressed"))
+      assert.equal("", browser:run("return document.cookie"))
+      browser:click("form[action='/forget'] button")
+      browser:wait_for("document.querySelector('#visits').textContent.includes('new here')", "to be forgotten")
+      browser:run("document.cookie = 'visits=; Max-Age=0'") -- HttpOnly: it cannot
+      browser:click("[value=en]")
+      browser:wait_for("document.querySelector('#visits').textContent.includes(' 2 ')", "a visit")
+      browser:click("form[action='/forget'] button")
+      browser:wait_for("document.querySelector('#visits').textContent.includes('new here')", "to be forgotten")
+      assert.equal(1, browser:count("form[action='/language']"))
+      browser:run("fetch('/forget', { method: 'POST', redirect: 'manual' }).then(() => document.title = 'gone')")
+      browser:wait_for("document.title == 'gone'", "the cookies to go")
+    end)
+  end)
+end)
+
+-- The worker of a cluster that has a connection to its port.
+local function answering(server)
+  local inodes, wanted = {}, (":%04X"):format(server.port)
+  for line in io.lines("/proc/net/tcp") do
+    local address, state, inode = line:match("^%s*%d+: %x+(:%x+) %x+:%x+ (%x+) .-(%d+)%s+%d+ %x+ %d+ %d+ %d+ %-?%d+")
+    if address == wanted and state == "01" then inodes[inode] = true end
+  end
+  for pid in helper.read_file(("/proc/%d/task/%d/children"):format(server.pid, server.pid)):gmatch("%d+") do
+    local pipe = io.popen("readlink /proc/" .. pid .. "/fd/* 2>/dev/null")
+    for inode in pipe:read("a"):gmatch("socket:%[(%d+)%]") do
+      if inodes[inode] then
+        pipe:close()
+        return pid
+      end
+    end
+    pipe:close()
+  end
+end
+
+local function kill_worker(server, pid)
+  os.execute("kill -KILL " .. pid)
+  helper.wait_for(function() return not lfs.attributes("/proc/" .. pid .. "/exe") end, "the end of worker " .. pid)
+end
+
+example("sessions", function()
+  it("has a basket that is there in every worker, after a crash and after a restart", function()
+    local options = { args = { "--workers", "2", "--store", helper.tmpdir() .. "/store" } }
+    local server = serve("sessions", options)
+    click_through(server, "/", function(browser, scheme)
+      local function wait_for(tea, count)
+        browser:wait_for(("document.getElementById('%s')?.querySelector('output').textContent == '%d'")
+          :format(tea, count), count .. " " .. tea)
+      end
+      browser:wait_for("document.querySelector('.none')", "an empty basket")
+      browser:click("[aria-label='Add Assam']")
+      wait_for("assam", 1)
+      kill_worker(server, helper.wait_for(function() return answering(server) end, "a worker"))
+      browser:click("[aria-label='Add Rooibos']")
+      wait_for("rooibos", 1)
+      browser:click("[aria-label='One Assam more']")
+      wait_for("assam", 2)
+      browser:click("[aria-label='One Rooibos less']")
+      browser:wait_for("!document.getElementById('rooibos')", "less of it")
+      if scheme == "dark" then
+        local before = browser:url()
+        assert.equal(0, (server:stop()))
+        browser:go((before:gsub("%d+/$", ("%d/"):format(serve("sessions", options).port))))
+      end
+      assert.truthy(browser:text("table"):gsub("%s+", " "):find("Total 2 13.80 €", 1, true))
+      browser:click("form[action='/empty'] button")
+      browser:wait_for("document.querySelector('.none')", "an empty basket")
+    end)
+  end)
+
+  it("has no cookie for who only looks, and takes forms of its own page alone", function()
+    local server = serve("sessions")
+    local cookie = helper.get(server, "/").headers["set-cookie"]
+    assert.equal("string", type(cookie))
+    assert.truthy(cookie:find("csrf=", 1, true))
+    local function post(path, headers)
+      headers["Content-Type"] = "application/x-www-form-urlencoded"
+      return helper.request(server, { method = "POST", path = path, headers = headers, body = "by=1" })
+    end
+    assert.equal(403, post("/basket/assam", {}).status)
+    assert.equal(403, post("/basket/assam", { ["Sec-Fetch-Site"] = "cross-site" }).status)
+    assert.equal(404, post("/basket/coffee", { ["Sec-Fetch-Site"] = "same-origin" }).status)
+    local response = post("/basket/assam", { ["Sec-Fetch-Site"] = "same-origin" })
+    assert.equal(303, response.status)
+    assert.truthy(response.headers["set-cookie"]:find("session=[^;]+; Path=/; Max%-Age=604800; "))
+  end)
+end)
+
 example("page", function()
   it("sends the file in both forms, and nothing else", function()
     local server = serve("page")
