@@ -298,6 +298,26 @@ local function install_globals()
   rawset(os, "exit", exit)
 end
 
+--- Whether the running call loads a module, which may make what globals it likes.
+local function is_loading()
+  for _, entry in pairs(loading) do
+    if entry.by == core.running() then return true end
+  end
+  return false
+end
+
+--- The script has ended: what it and its modules have made are its globals, and a new one is told. A script
+--- that watches its globals itself goes on doing so.
+function core.guardGlobals()
+  if getmetatable(_G) ~= nil then return end
+  setmetatable(_G, { __newindex = function(globals, name, value)
+    rawset(globals, name, value)
+    if value ~= nil and not is_loading() then require("luaserve.misuse").global(name, core.where()) end
+  end })
+end
+
+M.ended = core.guardGlobals
+
 -- ---- the script
 
 --- Ends the process with a message that explains itself; no traceback is printed.
@@ -375,6 +395,7 @@ function M.main(source)
   install_globals()
   rawset(_G, "arg", { [0] = source.path, unpack(source) }) -- as the lua command has it
   if core.worker then require("luaserve.cluster.child").start() end
+  if core.watching then require("luaserve.core.misuse").watch() end
   local text, name = read_source(source)
   if core.workers then return require("luaserve.supervisor").run(core.workers) end
   local fn, message = compile(text, name, path)

@@ -157,6 +157,11 @@ for _, name in ipairs { "status", "send", "json", "html", "text", "redirect", "c
   end
 end
 
+--- A response is used once more after it was answered.
+require("luaserve.core.misuse").again(function(res, method, where)
+  return require("luaserve.misuse").again(res, method, where)
+end)
+
 --- The metatable of a response of which these fields have become true.
 local function later(...)
   local class = setmetatable({}, { __index = Response })

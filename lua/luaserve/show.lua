@@ -22,7 +22,9 @@ local function near(where)
 end
 
 --- A function's name where it is one of ours, else where it was made.
-local function name_of(fn)
+---@param fn function
+---@return string
+function M.name_of(fn)
   local source = require("luaserve.app").source(fn)
   if source and type(rawget(source, "name")) == "string" then return "luaserve." .. source.name end
   local info = debug.getinfo(fn, "S")
@@ -31,6 +33,8 @@ local function name_of(fn)
   if info.what == "C" then return "a function in C" end
   return near((info.source:gsub("^[@=]", ""))) .. ":" .. info.linedefined
 end
+
+local name_of = M.name_of
 
 --- The names of middlewares; where all is true, with their whole prefixes.
 local function guard_names(uses, all)

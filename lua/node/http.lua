@@ -76,15 +76,17 @@ local function settle_status(res, status)
     res.statusCode = status
     return res:finish()
   end
-  local req = native.req(res)
-  core.log("warn", ("%s %s: the handler returned %d alone, which is no answer yet: return %d, \"text\" or a table, "
-    .. "or call res:finish"):format(req.method, req.url, status, status))
+  return require("luaserve.misuse").status_alone(res, status)
 end
 
 --- A handler has returned: a string, a plain table, a status and either of
 --- them, or a status that has no body, is its answer; anything else is none.
 local function settle(res, first, second)
-  if first == nil or res.headersSent or res.writableEnded then return end
+  if first == nil then return end
+  if res.headersSent or res.writableEnded then
+    if is_answer(first) or is_status(first) and is_answer(second) then require("luaserve.misuse").returned(res) end
+    return
+  end
   if is_answer(first) then return send(res, nil, first) end
   if not is_status(first) then return end
   if is_answer(second) then return send(res, first, second) end
@@ -144,7 +146,7 @@ local function dispatcher(server)
 end
 
 -- As in script/l_server.h.
-local CONNECTION, REFUSAL, UPGRADE, NAME, FAILURE = 1, 2, 3, 4, 5
+local CONNECTION, REFUSAL, UPGRADE, NAME, FAILURE, MISUSE = 1, 2, 3, 4, 5, 6
 local told = { connection = CONNECTION, clientError = REFUSAL, upgrade = UPGRADE, tlsClientError = FAILURE }
 
 listeners.observe(Server, function(self, event)
@@ -196,6 +198,10 @@ end
 
 special[FAILURE] = function(server, ip, why)
   EventEmitter.emit(server, "tlsClientError", core.error(why, "ERR_SSL"), { remoteAddress = ip, encrypted = true })
+end
+
+special[MISUSE] = function(server, context, what)
+  return require("luaserve.misuse").tell(server, context, what)
 end
 
 -- ---- limits

@@ -7,6 +7,7 @@
 
 #include "http/status.h"
 #include "script/call.h"
+#include "script/l_misuse.h"
 #include "script/script.h"
 #include "script/slot.h"
 
@@ -119,8 +120,12 @@ static void bury_all(struct defer *d)
 
 void context_drop(lua_State *L, struct context *c)
 {
-    if (c == NULL || --c->live > 0 || !c->closed || c->slot == 0)
+    if (c == NULL || --c->live > 0 || c->slot == 0)
         return;
+    if (!c->closed) {
+        l_misuse_left(c, true);
+        return;
+    }
     if (script_state.running == NULL) {
         bury(L, c);
     } else if (list_empty(&c->link)) {
@@ -135,6 +140,7 @@ void context_fail(struct context *c, int status, struct str text)
 
     if (x == NULL || x->codec == NULL || x->ended_out)
         return;
+    c->told = true;
     exchange_fail(x, status, status < 500 ? text : (struct str){NULL, 0});
 }
 

@@ -9,6 +9,7 @@
 #include "script/call.h"
 #include "script/context.h"
 #include "script/failure.h"
+#include "script/l_misuse.h"
 #include "script/l_response.h"
 #include "script/l_server.h"
 #include "script/l_socket.h"
@@ -244,6 +245,8 @@ static void on_timeout(struct exchange *x)
     log_error("%.*s %.*s: the handler %s (--handler-timeout): 503",
               (int)x->method.n, x->method.p, (int)x->target.n, x->target.p,
               how);
+    if (c != NULL && c->live == 0)
+        l_misuse_left(c, false);
     context_hold(c);
     exchange_fail(x, 503, (struct str){NULL, 0});
     if (c != NULL)
@@ -251,10 +254,19 @@ static void on_timeout(struct exchange *x)
     context_drop(script_thread(), c);
 }
 
+/* Whether the request had a body, and nobody has asked for it. */
+static bool is_unread(const struct exchange *x)
+{
+    return x->length != 0 && x->received == 0 &&
+           (x->length > 0 || !x->ended_in);
+}
+
 static void on_close(struct exchange *x, enum closed why)
 {
     struct context *c = x->app;
     const char *reason = why == CLOSED_TIMEOUT ? "timeout" : "aborted";
+    bool left = c != NULL && c->live == 0 && why != CLOSED_DONE &&
+                !x->timed_out;
 
     if (c == NULL) { /* make() had no memory for it */
         exchange_free(x);
@@ -273,6 +285,10 @@ static void on_close(struct exchange *x, enum closed why)
     if (why != CLOSED_DONE || x->bad_body)
         emit(c, CONTEXT_ABORTED);
     emit(c, CONTEXT_CLOSE);
+    if (left)
+        l_misuse_left(c, false);
+    else if (is_unread(x))
+        l_misuse_unread(c);
     if (c->live > 1)
         list_push(&orphans, &x->link);
     context_drop(script_thread(), c);

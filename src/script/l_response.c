@@ -11,6 +11,7 @@
 #include "script/call.h"
 #include "script/context.h"
 #include "script/l_headers.h"
+#include "script/l_misuse.h"
 #include "script/modules.h"
 #include "script/script.h"
 #include "script/slot.h"
@@ -181,9 +182,10 @@ static void call_back(lua_State *L, struct context *c, int i,
     call_later(L, c, 1);
 }
 
-/* [-0, +2, v] What a method answers to bytes that were not taken; so does the
+/* [-0, +2, v] What the method answers to bytes that were not taken; so does the
  * callback at index i. */
-static int refused(lua_State *L, struct context *c, enum sent sent, int i)
+static int refused(lua_State *L, struct context *c, enum sent sent, int i,
+                   const char *method)
 {
     if (sent == SENT_EXCESS)
         return luaL_error(L,
@@ -194,6 +196,7 @@ static int refused(lua_State *L, struct context *c, enum sent sent, int i)
         call_back(L, c, i, "closed", "ERR_STREAM_DESTROYED");
         return l_headers_closed(L);
     }
+    l_misuse_again(L, method);
     call_back(L, c, i, "write after end", "ERR_STREAM_WRITE_AFTER_END");
     lua_pushnil(L);
     lua_pushliteral(L, "write after end");
@@ -287,7 +290,7 @@ static int write_body(lua_State *L)
         sent = exchange_write(c->x, piece_at(L, 2));
     }
     if (sent != SENT_OK && sent != SENT_FULL)
-        return refused(L, c, sent, 3);
+        return refused(L, c, sent, 3, "write");
     lua_settop(L, 3);
     if (sent == SENT_FULL) {
         c->x->codec->want_drain(c->x);
@@ -311,7 +314,7 @@ static int finish(lua_State *L)
     bool raw;
 
     if (sent != SENT_OK)
-        return refused(L, c, sent, callback);
+        return refused(L, c, sent, callback, "finish");
     if (lua_isfunction(L, callback))
         notify(L, "finish", callback);
     lua_settop(L, callback - 1);
@@ -319,7 +322,7 @@ static int finish(lua_State *L)
     raw = c->x->raw; /* a socket; the exchange may go with its end */
     sent = exchange_end(c->x, piece_at(L, 2));
     if (sent != SENT_OK)
-        return refused(L, c, sent, 0);
+        return refused(L, c, sent, 0, "finish");
     if (!raw)
         become(L, 1, ended_meta);
     lua_settop(L, 1);

@@ -13,7 +13,8 @@ enum l_server_special {
     L_SERVER_REFUSAL = 2,    /* (kind, exchange, status) */
     L_SERVER_UPGRADE = 3,    /* (kind, exchange) */
     L_SERVER_NAME = 4,       /* (kind, id), see l_tls.c */
-    L_SERVER_FAILURE = 5     /* (kind, ip, why), strings; of a handshake */
+    L_SERVER_FAILURE = 5,    /* (kind, ip, why), strings; of a handshake */
+    L_SERVER_MISUSE = 6      /* (kind, context, what), see l_misuse.c */
 };
 
 struct l_server {

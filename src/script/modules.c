@@ -22,6 +22,7 @@ static const struct {
     {"luaserve.core.fs", l_fs_open},
     {"luaserve.core.probe", l_probe_open},
     {"luaserve.core.kdf", l_kdf_open},
+    {"luaserve.core.misuse", l_misuse_open},
     {"luaserve.core.process", l_process_open},
     {"luaserve.core.reply", l_reply_open},
     {"luaserve.core.request", l_request_open},

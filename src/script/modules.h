@@ -41,6 +41,7 @@ int l_fs_open(lua_State *L);
 int l_json_open(lua_State *L);
 int l_probe_open(lua_State *L);
 int l_kdf_open(lua_State *L);
+int l_misuse_open(lua_State *L);
 int l_process_open(lua_State *L);
 int l_reply_open(lua_State *L);
 int l_request_open(lua_State *L);

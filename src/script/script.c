@@ -249,6 +249,8 @@ static void on_serve_end(struct call *call, int status, int nresults)
     script_exit(ending.code);
 }
 
+static void call_boot(const char *name);
+
 static void on_main_end(struct call *call, int status, int nresults)
 {
     lua_State *L = script_state.L;
@@ -256,6 +258,7 @@ static void on_main_end(struct call *call, int status, int nresults)
     on_serve_end(call, status, nresults);
     if (status != LUA_OK)
         return;
+    call_boot("ended");
     if (nresults > 0) {
         lua_settop(call->co, lua_gettop(call->co) - nresults + 1);
         lua_xmove(call->co, L, 1);
