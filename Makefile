@@ -265,6 +265,11 @@ lint: deps-lint
 		status=1; \
 	exit $$status
 
+## make library      bring lua/library, what editors are told, up to date with the
+##                   annotations in lua/
+library: deps-test
+	@$(SPEC_LUA:luajit=luajit) .ci/library.lua
+
 ## make format       write the C files in the style of .clang-format
 format: deps-lint
 	@clang-format -i $(C_FILES)
@@ -286,6 +291,7 @@ deps-fuzz: deps
 # ---- Installing ----
 
 SHARE = $(DESTDIR)$(PREFIX)/share/doc/luaserve
+EDITORS = $(abspath $(DESTDIR)$(PREFIX)/share/luaserve/library)
 PAPERS = $(wildcard README.md CHANGELOG.md LICENSE) $(shell find docs examples -type f)
 
 ## make install      to PREFIX (/usr/local) below DESTDIR; make uninstall
@@ -294,9 +300,10 @@ install: $(BIN) bindings
 	@for name in $(BOUND); do install -Dm644 $(BUILD)/bind/$$name.so \
 		$(DESTDIR)$(PREFIX)/lib/luaserve/$$name.so || exit; done
 	@for file in $(PAPERS); do install -Dm644 $$file $(SHARE)/$$file || exit; done
+	@cd lua/library && find . -name '*.lua' -exec install -Dm644 {} $(EDITORS)/{} ';'
 uninstall:
 	@rm -f $(DESTDIR)$(PREFIX)/bin/luaserve
-	@rm -rf $(DESTDIR)$(PREFIX)/lib/luaserve $(SHARE)
+	@rm -rf $(DESTDIR)$(PREFIX)/lib/luaserve $(SHARE) $(DESTDIR)$(PREFIX)/share/luaserve
 
 ## make clean        remove what was built; distclean: the downloads as well
 clean:
@@ -308,5 +315,5 @@ distclean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all programs bindings run test bench soak fuzz lint format deps deps-test deps-lint \
+.PHONY: all programs bindings run test bench soak fuzz lint library format deps deps-test deps-lint \
 	deps-bench deps-fuzz install uninstall clean distclean help FORCE

@@ -139,7 +139,7 @@ end
 
 --- Serves GET (and HEAD) of a path; with one argument that is no path, reads a setting.
 ---@param path string
----@param ... function
+---@param ... luaserve.Middleware
 ---@return Route
 function App:get(path, ...)
   if select("#", ...) == 0 and type(path) == "string" and path:sub(1, 1) ~= "/" and path ~= "*" then
@@ -150,7 +150,7 @@ end
 
 --- Serves POST of a path.
 ---@param path string
----@param ... function
+---@param ... luaserve.Middleware
 ---@return Route
 function App:post(path, ...)
   return define(self, "POST", path, ...)
@@ -158,7 +158,7 @@ end
 
 --- Serves PUT of a path.
 ---@param path string
----@param ... function
+---@param ... luaserve.Middleware
 ---@return Route
 function App:put(path, ...)
   return define(self, "PUT", path, ...)
@@ -166,7 +166,7 @@ end
 
 --- Serves PATCH of a path.
 ---@param path string
----@param ... function
+---@param ... luaserve.Middleware
 ---@return Route
 function App:patch(path, ...)
   return define(self, "PATCH", path, ...)
@@ -174,7 +174,7 @@ end
 
 --- Serves DELETE of a path.
 ---@param path string
----@param ... function
+---@param ... luaserve.Middleware
 ---@return Route
 function App:delete(path, ...)
   return define(self, "DELETE", path, ...)
@@ -182,7 +182,7 @@ end
 
 --- Serves HEAD of a path, in place of what GET does.
 ---@param path string
----@param ... function
+---@param ... luaserve.Middleware
 ---@return Route
 function App:head(path, ...)
   return define(self, "HEAD", path, ...)
@@ -190,7 +190,7 @@ end
 
 --- Serves OPTIONS of a path, in place of the answer that names its methods.
 ---@param path string
----@param ... function
+---@param ... luaserve.Middleware
 ---@return Route
 function App:options(path, ...)
   return define(self, "OPTIONS", path, ...)
@@ -198,7 +198,7 @@ end
 
 --- Serves every method of a path that has no route of its own.
 ---@param path string
----@param ... function
+---@param ... luaserve.Middleware
 ---@return Route
 function App:all(path, ...)
   return define(self, "ALL", path, ...)
@@ -207,7 +207,7 @@ end
 --- Serves any other method of a path: app:method("PROPFIND", "/", fn).
 ---@param method string in upper case
 ---@param path string
----@param ... function
+---@param ... luaserve.Middleware
 ---@return Route
 function App:method(method, path, ...)
   if type(method) ~= "string" or not method:find("^[%u-]+$") or method == "ALL" then
@@ -266,8 +266,8 @@ end
 
 --- Has functions run for what is defined after it, in order; with a prefix only below
 --- that, which they do not see in req.path. An app is mounted.
----@param prefix string|function|App|function[]
----@param ... function|App|function[]
+---@param prefix string|luaserve.Middleware|App|function[]
+---@param ... luaserve.Middleware|App|function[]
 ---@return self
 function App:use(prefix, ...)
   if type(prefix) ~= "string" then return App.use(self, "/", prefix, ...) end

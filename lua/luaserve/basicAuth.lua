@@ -44,7 +44,7 @@ end
 --- function(name, password, req) -> boolean, which may wait; realm, what the browser
 --- shows ("luaserve").
 ---@param options table
----@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
+---@return luaserve.Middleware
 function M.middleware(options)
   options = check_options("basicAuth", options, KNOWN)
   if (options.users == nil) == (options.check == nil) then

@@ -41,7 +41,7 @@ end
 --- first ({"zstd", "br", "gzip"}); level, as each has it (zstd 3, br 4, gzip 6);
 --- types, media types besides the usual texts.
 ---@param options {threshold: integer?, codings: string[]?, level: integer?, types: string[]?}?
----@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
+---@return luaserve.Middleware
 function M.middleware(options)
   options = check_options("compress", options, KNOWN)
   local offer = native.offer

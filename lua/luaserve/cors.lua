@@ -105,7 +105,7 @@ end
 --- lists of names; credentials; maxAge, seconds that a preflight holds;
 --- privateNetwork.
 ---@param options table?
----@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
+---@return luaserve.Middleware
 function M.middleware(options)
   local settings = settings_of(check_options("cors", options, KNOWN))
   local allows = settings.allows

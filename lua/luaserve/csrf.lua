@@ -135,7 +135,7 @@ end
 --- function(req) -> what tokens belong to (a session's id); the names cookie
 --- ("csrf"), field ("_csrf"), header ("x-csrf-token").
 ---@param options table?
----@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
+---@return luaserve.Middleware
 function M.middleware(options)
   options = check_options("csrf", options, KNOWN)
   local settings = { secret = options.secret, trusted = check_origins(options.origins), bind = options.bind,

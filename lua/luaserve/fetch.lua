@@ -258,7 +258,7 @@ function Response:chunks()
 end
 
 --- All of the body.
----@return string? nil, message, code where it does not come, or is over maxBodySize
+---@return string? text nil, message, code where it does not come, or is over maxBodySize
 ---@return string? message
 ---@return string? code
 function Response:text()

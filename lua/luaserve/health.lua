@@ -24,7 +24,7 @@ end
 --- A handler that answers 200 with {"status": "ok"}; 503 with "draining" once this process has begun to stop, or
 --- "failing" where a check raises, or returns false, or nil and a message. Each result of checks is in the answer.
 ---@param checks table<string, function>? by name; they may wait
----@return fun(req: table, res: table)
+---@return luaserve.Handler
 function M.handler(checks)
   if checks ~= nil and type(checks) ~= "table" then core.raise("health needs a table of checks by name") end
   for name, check in pairs(checks or {}) do

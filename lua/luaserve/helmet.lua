@@ -146,7 +146,7 @@ end
 --- resourcePolicy, permissions {feature = {origins}}. csp: true, or directives by
 --- name ({scriptSrc = {"self", "nonce"}}); cspReportOnly.
 ---@param options table?
----@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
+---@return luaserve.Middleware
 function M.middleware(options)
   options = check_options("helmet", options, KNOWN)
   local ancestors = or_default(options.frameAncestors, "self")

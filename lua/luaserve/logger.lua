@@ -109,7 +109,7 @@ end
 --- function(entry, req, res) -> line; file, a path, else the log; skip,
 --- function(req, res) -> whether to leave this one out.
 ---@param options table|string? a string is a format
----@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
+---@return luaserve.Middleware
 function M.middleware(options)
   if type(options) == "string" then options = { format = options } end
   options = check_options("logger", options, KNOWN)

@@ -167,7 +167,7 @@ end
 
 --- A handler that answers with the measures of all workers, in Prometheus's text format; requests are counted from
 --- its making on.
----@return fun(req: table, res: table)
+---@return luaserve.Handler
 function M.handler()
   enable()
   return function(_, res)

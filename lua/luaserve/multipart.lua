@@ -362,7 +362,7 @@ end
 --- Middleware that sets the limits of `req:form` and `req:parts` for what is defined
 --- after it.
 ---@param options MultipartOptions?
----@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
+---@return luaserve.Middleware
 function M.middleware(options)
   local limits = merge(check_options("multipart", options, KNOWN), DEFAULT)
   return function(req, _, next)

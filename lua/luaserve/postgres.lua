@@ -325,7 +325,7 @@ end
 --- is committed, and what fn returned is returned.
 ---@param fn fun(tx: PostgresTransaction): any
 ---@param isolation string? "read committed" (as the server has it), "repeatable read" or "serializable"
----@return any nil, message, code where it could not begin or be committed
+---@return any value nil, message, code where it could not begin or be committed
 function Postgres:transaction(fn, isolation)
   local client = state_of(self)
   if type(fn) ~= "function" then core.raise("transaction needs a function") end
@@ -449,7 +449,7 @@ end
 --- returns; over a connection of its own, which is made again when it is lost.
 ---@param channel string
 ---@param fn fun(payload: string, channel: string)
----@return PostgresSubscription? nil, message, code where the server is not there
+---@return PostgresSubscription? listener nil, message, code where the server is not there
 ---@return string? message
 ---@return string? code
 function Postgres:listen(channel, fn)

@@ -488,7 +488,7 @@ end
 --- returns; over a connection of its own, which is made again when it is lost.
 ---@param channels string|string[]
 ---@param fn fun(message: string, channel: string)
----@return Subscription? nil, message, code where Redis is not there
+---@return Subscription? subscription nil, message, code where Redis is not there
 ---@return string? message
 ---@return string? code
 function Redis:subscribe(channels, fn)

@@ -33,7 +33,7 @@ end
 --- (from a proxy of one's own; false); header, another name; trace: `req.traceparent`
 --- and `req.trace` {id, span, parent, flags} (true).
 ---@param options table?
----@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
+---@return luaserve.Middleware
 function M.middleware(options)
   options = check_options("requestId", options, KNOWN)
   local name = options.header or "X-Request-Id"

@@ -262,7 +262,7 @@ end
 
 --- Stores what has changed now, and not when the answer begins: for an answer that
 --- takes long. Its first store needs the cookie, and so an answer that has not begun.
----@return self? nil, message where the request goes on without a session
+---@return self? session nil, message where the request goes on without a session
 ---@return string? message
 function Session:save()
   local state = state_of(self, "save")
@@ -352,7 +352,7 @@ end
 --- cookie ("session"); cookie, its path, domain, secure, httpOnly, sameSite, partitioned, and
 --- persistent, whether it outlives the browser (true).
 ---@param options table?
----@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
+---@return luaserve.Middleware
 function M.middleware(options)
   options = check_options("session", options, KNOWN)
   check_ttl(options.ttl)

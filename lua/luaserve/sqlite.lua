@@ -213,7 +213,7 @@ end
 --- it back and is raised again; so does a client that goes away meanwhile. Else it
 --- is committed, and what fn returned is returned.
 ---@param fn fun(tx: Transaction): any
----@return any nil, message, code where it could not begin or be committed
+---@return any value nil, message, code where it could not begin or be committed
 function Database:transaction(fn)
   if type(fn) ~= "function" then error("transaction needs a function", 2) end
   local pool = self.writer

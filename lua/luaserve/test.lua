@@ -279,7 +279,7 @@ end
 local client_meta = { __name = "TestClient", __index = Client }
 
 --- A client of an app, a handler, or a server. It keeps cookies.
----@param app App|Server|fun(req: IncomingMessage, res: ServerResponse): any
+---@param app App|Server|luaserve.Handler
 ---@return TestClient
 function M.client(app)
   local server = app

@@ -32,7 +32,7 @@ end
 --- Middleware that gives what is defined after it so many seconds until the answer
 --- begins; then it raises a 503, as luaserve.error does.
 ---@param seconds number
----@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
+---@return luaserve.Middleware
 function M.middleware(seconds)
   if type(seconds) ~= "number" or not (seconds > 0 and seconds < 2147483) then
     core.raise("timeout needs a number of seconds, more than 0")

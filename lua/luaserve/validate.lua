@@ -100,7 +100,7 @@ end
 --- onError(errors, req, res). What OpenAPI says of a route can stand here too: summary, description, tags,
 --- operationId, deprecated, responses.
 ---@param options table
----@return fun(req: IncomingMessage, res: ServerResponse, next: function): any
+---@return luaserve.Middleware
 function M.middleware(options)
   options = check_options("validate", options, KNOWN)
   local checks, most = compile(options), options.maxErrors or 50

@@ -116,7 +116,7 @@ function M.disconnect(first, second)
 end
 
 --- How many CPUs this process may use: the affinity and the quotas of control groups count.
----@return integer
+---@type fun(): integer
 M.cpus = cpus.count
 
 if primary then

@@ -8,7 +8,7 @@ local native = require "luaserve.core.crypto"
 
 local M = {}
 
----@alias crypto.Encoding "hex"|"base64"|"base64url"|"buffer" "buffer" is the bytes themselves
+---@alias crypto.Encoding "hex"|"base64"|"base64url"|"buffer" # "buffer" is the bytes themselves
 
 ---@class crypto.Hash a hash or an HMAC at work
 ---@field update fun(self: crypto.Hash, data: string): crypto.Hash adds data; raises behind `digest`

@@ -22,7 +22,7 @@ local M = {}
 ---@field force boolean? rm: nothing there is no error
 
 ---@alias fs.Done fun(err: table?, ok: true?)
----@alias fs.Got fun(err: table?, value: any?) with what the other form returns
+---@alias fs.Got fun(err: table?, value: any?) # with what the other form returns
 
 --- What `access` asks for, as bits, and what `copyFile` is told not to overwrite by.
 M.constants = { F_OK = 0, R_OK = 4, W_OK = 2, X_OK = 1, COPYFILE_EXCL = 1 }

@@ -276,8 +276,8 @@ local function create(options, onRequest, level)
 end
 
 --- Makes a server whose requests go to onRequest(req, res).
----@param options table|function? fields are limits, as on the server
----@param onRequest function?
+---@param options table|luaserve.Handler|nil fields are limits, as on the server
+---@param onRequest luaserve.Handler?
 ---@return Server
 function M.createServer(options, onRequest)
   return (create(options, onRequest, 2)) -- no tail call: levels count

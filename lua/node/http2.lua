@@ -50,8 +50,8 @@ end
 
 --- Makes a server whose requests go to onRequest(req, res), over HTTP/2 by prior
 --- knowledge and over HTTP/1.1.
----@param options table|function? as of http.createServer
----@param onRequest function?
+---@param options table|luaserve.Handler|nil as of http.createServer
+---@param onRequest luaserve.Handler?
 ---@return Server
 function M.createServer(options, onRequest)
   return http.createServer(options, onRequest)
@@ -61,7 +61,7 @@ end
 --- options.allowHTTP1 is true; otherwise a client that offers other protocols is
 --- refused in the handshake, and one that offers none is answered with a 403.
 ---@param options table as of https.createServer, and allowHTTP1: boolean?
----@param onRequest function?
+---@param onRequest luaserve.Handler?
 ---@return Server
 function M.createSecureServer(options, onRequest)
   if type(options) ~= "table" then error("http2.createSecureServer needs options: {cert = ..., key = ...}", 2) end

@@ -259,7 +259,7 @@ end
 ---  certFile: string|string[]?, keyFile: string|string[]?, SNICallback: fun(name: string, cb: function)?,
 ---  requestCert: boolean?, rejectUnauthorized: boolean?, minVersion: string?, maxVersion: string?,
 ---  ciphers: string?, ALPNProtocols: string[]?, ocsp: string?, ticketKeys: string?} and the limits of http
----@param onRequest function?
+---@param onRequest luaserve.Handler?
 ---@return Server
 function M.createServer(options, onRequest)
   if type(options) ~= "table" or (getmetatable(options) or {}).__call then

@@ -25,7 +25,7 @@ end
 --- Calls fn(...) once after delay milliseconds.
 ---@param fn function
 ---@param delay number? milliseconds, 1 where missing
----@return table timer with ref, unref, hasRef, refresh, close
+---@return timers.Timer
 function M.setTimeout(fn, delay, ...)
   return timer.start(bind("setTimeout", fn, ...), seconds(delay), false)
 end
@@ -33,7 +33,7 @@ end
 --- Calls fn(...) every delay milliseconds.
 ---@param fn function
 ---@param delay number? milliseconds
----@return table timer
+---@return timers.Timer
 function M.setInterval(fn, delay, ...)
   return timer.start(bind("setInterval", fn, ...), seconds(delay), true)
 end
@@ -46,7 +46,7 @@ function Immediate:close() self.fn = nil end
 
 --- Calls fn(...) at the end of this turn of the loop.
 ---@param fn function
----@return table immediate
+---@return timers.Immediate
 function M.setImmediate(fn, ...)
   local immediate = setmetatable({ fn = bind("setImmediate", fn, ...) }, Immediate)
   core.defer(function()

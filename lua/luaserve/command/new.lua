@@ -101,8 +101,8 @@ local function check_name(name, given)
   if name:find("^%w[%w._-]*$") and #name <= NAME_MAX then return end
   local better = name:gsub("[^%w._-]+", "-"):gsub("^[._-]+", ""):sub(1, NAME_MAX)
   local hint = better ~= "" and (", as in " .. path.join(path.dirname(given), better)) or ""
-  give_up(2, "'%s' is no name for an app: up to %d letters, digits, '-', '_' and '.', beginning with one of the first two%s",
-    name, NAME_MAX, hint)
+  give_up(2, "'%s' is no name for an app: up to %d letters, digits, '-', '_' and '.', beginning with one of the first "
+    .. "two%s", name, NAME_MAX, hint)
 end
 
 --- A folder that is there may be taken if it is empty, but for a repository's own files.
