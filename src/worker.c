@@ -14,12 +14,14 @@
 #include "base/mem.h"
 #include "http/server.h"
 #include "net/loop.h"
+#include "proc/gate.h"
 #include "proc/pidfile.h"
 #include "proc/privilege.h"
 #include "proc/service.h"
 #include "proc/store.h"
 #include "script/budget.h"
 #include "script/l_cluster.h"
+#include "script/l_control.h"
 #include "script/l_process.h"
 #include "script/script.h"
 
@@ -335,9 +337,23 @@ static void prepare_store(void)
         store_give(uid, gid);
 }
 
+/* The file of attach and top, beside the pid file. */
+#define CONTROL_SUFFIX ".control"
+
 static void remove_pidfile(void)
 {
+    gate_close();
     pidfile_remove(options->pid_file);
+}
+
+/* Serving comes first: without the socket it goes on. */
+static void open_control_socket(void)
+{
+    char error[OPTIONS_ERROR_SIZE], path[4096];
+
+    snprintf(path, sizeof path, "%s" CONTROL_SUFFIX, options->pid_file);
+    if (l_control_listen(path, error, sizeof error) < 0)
+        log_warn("no control socket, so attach and top do not work: %s", error);
 }
 
 static int settle_process(void)
@@ -349,6 +365,7 @@ static int settle_process(void)
     if (pidfile_write(options->pid_file, error, sizeof error) < 0)
         return fail(error);
     (void)at_quick_exit(remove_pidfile); /* process.exit */
+    open_control_socket();
     return 0;
 }
 

@@ -470,6 +470,7 @@ end
 ---@param app function|table
 ---@param addresses {host: string?, port: integer?, path: string?}[]
 function M.serve(app, addresses)
+  core.served = app
   local create = require("http").createServer
   if addresses.tls then create = require("luaserve.certificates").creator(addresses.tls, give_up) end
   local passed = addresses.usual and require("luaserve.given").targets() or {}
@@ -485,6 +486,12 @@ end
 --- The script of a worker has run.
 function M.loaded()
   require("luaserve.cluster.child").loaded()
+end
+
+--- Somebody has come to the control socket.
+---@param bound userdata
+function M.control(bound)
+  require("luaserve.control").serve(bound)
 end
 
 --- Reads what came from files again, on SIGHUP.

@@ -287,6 +287,15 @@ M._create = create -- for https
 
 M.Server = M.createServer
 
+-- Servers that have been told to listen, in order: for the names `app` and `client` of prompts.
+local listened, places = setmetatable({}, { __mode = "k" }), 0
+core.listened = listened
+
+local function next_place()
+  places = places + 1
+  return places
+end
+
 --- Tells how binding went; not where the server was closed meanwhile.
 local function started(server, target, address, err)
   local child = listen.is_shared(target) and require "luaserve.cluster.child"
@@ -319,7 +328,7 @@ function Server:listen(...)
     error("Listen method has been called more than once without closing.", 2)
   end
   if core.showing then return self end -- the script runs only to tell of its apps
-  if core.onListen then core.onListen(self) end -- somebody wants to know: repl
+  listened[self] = listened[self] or next_place()
   if callback then self:once("listening", callback) end
   rawset(self, "_target", target)
   if listen.is_shared(target) then require("luaserve.cluster.child").will_listen(self) end

@@ -105,7 +105,8 @@ socket.port > 0
 
   it("says what is wrong with its arguments", function()
     local r = repl("", { arguments = { "--frob" } })
-    assert.same({ 2, "luaserve: repl has no option '--frob': luaserve repl [app.lua [arguments]]\n" }, { r.code, r.err })
+    assert.same({ 2, "luaserve: repl has no option '--frob': luaserve repl [app.lua [arguments]]\n" },
+      { r.code, r.err })
     r = repl("", { arguments = { "/nowhere/app.lua" } })
     assert.equal(2, r.code)
     assert.truthy(r.err:find("cannot run /nowhere/app.lua", 1, true))

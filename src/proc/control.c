@@ -176,7 +176,7 @@ static int deliver(struct control *c, size_t *at)
     if (rest < sizeof head)
         return 0;
     memcpy(&head, c->in.p + *at, sizeof head);
-    if (head.length > CONTROL_MESSAGE_MAX)
+    if (head.length > c->max)
         return -1;
     if (rest < sizeof head + head.length)
         return 0;
@@ -262,6 +262,7 @@ void control_open(struct control *c, struct loop *loop, int fd)
     memset(c, 0, sizeof *c);
     c->loop = loop;
     c->fd = fd;
+    c->max = CONTROL_MESSAGE_MAX;
     list_init(&c->queue);
     bytes_init(&c->in);
     ev_io_init(&c->reading, on_readable, fd, EV_READ);
@@ -269,10 +270,18 @@ void control_open(struct control *c, struct loop *loop, int fd)
     ev_io_start(loop->ev, &c->reading);
 }
 
+void control_pass_over(struct control *c)
+{
+    ev_unref(c->loop->ev);
+    c->passed = true;
+}
+
 void control_close(struct control *c)
 {
     if (c->fd < 0)
         return;
+    if (c->passed)
+        ev_ref(c->loop->ev);
     ev_io_stop(c->loop->ev, &c->reading);
     ev_io_stop(c->loop->ev, &c->writing);
     close(c->fd);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "base/list.h"
@@ -29,6 +30,8 @@ struct control {
     int fds[CONTROL_FDS];
     unsigned count; /* of fds */
     int fd;         /* -1: closed */
+    uint32_t max;   /* bytes of a message that is taken */
+    bool passed;    /* see control_pass_over */
     bool full;      /* queued has passed CONTROL_MARK: on_drain will follow */
     /* A message: n bytes at text, followed by a NUL, valid during the call; fd
      * is -1 or a descriptor that is the callee's from now on. May close c. */
@@ -53,6 +56,9 @@ int control_pair(int fds[static 2]);
 /* Speaks on the socket fd, which is c's from now on; the callbacks are set by
  * the caller before the next turn. It is a reason for the loop to go on. */
 void control_open(struct control *c, struct loop *loop, int fd);
+
+/* Has the loop end where c is all that is left of it. */
+void control_pass_over(struct control *c);
 
 /* Sends n bytes (copied), and fd where it is not -1 (duplicated). CONTROL_FULL:
  * sent, but more is not to come before on_drain. */

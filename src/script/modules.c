@@ -17,6 +17,7 @@ static const struct {
     {"luaserve.core.cluster", l_cluster_open},
     {"luaserve.core.cipher", l_cipher_open},
     {"luaserve.core.compress", l_compress_open},
+    {"luaserve.core.control", l_control_open},
     {"luaserve.core.crypto", l_crypto_open},
     {"luaserve.core.dns", l_dns_open},
     {"luaserve.core.fs", l_fs_open},

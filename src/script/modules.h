@@ -34,6 +34,7 @@ int l_body_open(lua_State *L);
 int l_cluster_open(lua_State *L);
 int l_compress_open(lua_State *L);
 int l_cipher_open(lua_State *L);
+int l_control_open(lua_State *L);
 int l_core_open(lua_State *L);
 int l_crypto_open(lua_State *L);
 int l_dns_open(lua_State *L);

@@ -8,12 +8,14 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "script/budget.h"
 #include "script/call.h"
 #include "script/context.h"
 #include "script/failure.h"
+#include "script/l_bound.h"
 #include "script/modules.h"
 #include "script/plugin_api.h"
 #include "script/slot.h"
@@ -359,6 +361,36 @@ static void call_boot(const char *name)
     }
     lua_xmove(L, call->co, 1);
     call_start(call, 0);
+}
+
+/* [-0, +2, m] boot.control, and the descriptor as a userdata. */
+static int push_knock(lua_State *L)
+{
+    int *fd = lua_touserdata(L, 1);
+
+    slot_push(L, boot_slot);
+    lua_getfield(L, -1, "control");
+    l_bound_new(L);
+    l_bound_set(L, -1, *fd);
+    *fd = -1;
+    return 2;
+}
+
+void script_knock(int fd)
+{
+    lua_State *L = script_state.L;
+    struct call *call;
+    int n;
+
+    if (call_protected(push_knock, &fd, &n) != LUA_OK ||
+        (call = call_new(NULL)) == NULL) {
+        lua_pop(L, n);
+    } else {
+        lua_xmove(L, call->co, 2);
+        call_start(call, 1);
+    }
+    if (fd >= 0)
+        close(fd);
 }
 
 void script_reload(void)

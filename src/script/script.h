@@ -80,6 +80,9 @@ bool script_serves(lua_State *L, int i);
  * makes a table of. */
 void script_serve(lua_State *L, int i, lua_CFunction push);
 
+/* Tells Lua that somebody has come to the control socket: fd is taken. */
+void script_knock(int fd);
+
 /* Has what came from files read again: certificates. */
 void script_reload(void);
 

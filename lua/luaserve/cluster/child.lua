@@ -183,6 +183,12 @@ function told.report()
   M.report(M.reporter and M.reporter() or { rows = {} })
 end
 
+function told.attach(_, bound) require("luaserve.control").attach(bound) end
+
+function told.counts(message)
+  tell { t = "counts", seq = message.seq, counts = require("luaserve.control.counts").take() }
+end
+
 function told.own(message) once.own(message.name) end
 
 function told.disconnect()

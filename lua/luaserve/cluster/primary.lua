@@ -1,6 +1,7 @@
 --- The primary's side of a cluster: workers, their events in Node's order, and what they ask for.
 local core = require "luaserve.core"
 local backoff = require "luaserve.cluster.backoff"
+local census = require "luaserve.cluster.census"
 local channel = require "luaserve.cluster.channel"
 local events = require "events"
 local given = require "luaserve.given"
@@ -153,6 +154,8 @@ function told.report(worker, message) measures.report(worker, message.rows) end
 function told.measure(worker, message)
   measures.collect(function(sums) sockets.tell(worker, { t = "reply", seq = message.seq, measures = sums }) end)
 end
+
+function told.counts(worker, message) census.answered(worker, message) end
 
 function told.once(worker, message) owners.offer(worker, message.name) end
 
@@ -353,6 +356,14 @@ function M.probe(worker, seconds)
   return native.ask(ours, PROBE, seconds)
 end
 
+--- Has the worker talk to who has come to the control socket.
+---@param worker cluster.Worker
+---@param bound userdata the connection
+function M.attach(worker, bound)
+  sockets.tell(worker, { t = "attach" }, bound)
+  bound:close()
+end
+
 --- Settings for workers, where none were given: the same script and arguments.
 ---@param settings table?
 function M.setup(settings)
@@ -380,8 +391,8 @@ sockets.tell = function(worker, message, bound)
   if not worker._dead then channel.tell(worker._link, message, bound) end
 end
 
-owners.tell, measures.tell = sockets.tell, sockets.tell
-measures.workers = M.workers
+owners.tell, measures.tell, census.tell = sockets.tell, sockets.tell, sockets.tell
+measures.workers, census.workers = M.workers, M.workers
 
 M.Worker = Worker
 return M

@@ -6,8 +6,6 @@ local session = require "luaserve.repl.session"
 
 local M = {}
 
-local unpack = table.unpack or unpack
-
 local USAGE = [==[
 usage: luaserve [options] repl [app.lua [arguments]]
 
@@ -16,30 +14,6 @@ server on which it listens), client a test client of that: client:get("/").json(
 Tab completes names, the arrows walk through the lines of before, Ctrl-R looks for one, Ctrl-C ends what runs,
 Ctrl-D the prompt. Where the input is no terminal its lines are run up to the first error (exit code 1).
 ]==]
-
---- Runs the script; returns what that did, and the first server that listened meanwhile.
-local function watching(...)
-  local found
-  function core.onListen(server) found = found or server end
-  local app = core.runScript(...)
-  core.onListen = nil
-  return app, found
-end
-
-local function is_app(value)
-  local meta = type(value) == "table" and getmetatable(value)
-  return type(value) == "function" or type(meta) == "table" and rawget(meta, "__call") ~= nil
-end
-
---- The names that the session has besides the globals.
-local function load_app(arguments)
-  local returned, listening = watching(unpack(arguments))
-  local app = returned
-  if app == nil then app = listening end
-  local names = { app = app }
-  if is_app(app) or app == listening and app ~= nil then names.client = require("luaserve.test").client(app) end
-  return names
-end
 
 local function welcome(arguments, names)
   local what = ""
@@ -96,7 +70,8 @@ function M.run(arguments)
   elseif first and first:find("^%-.") then
     error { _exit = 2, message = "repl has no option '" .. first .. "': luaserve repl [app.lua [arguments]]" }
   end
-  local names = first and load_app(arguments) or {}
+  local returned = first and core.runScript((table.unpack or unpack)(arguments))
+  local names = require("luaserve.repl.names").find(returned)
   return prompt.run(backend_of(session.new(names)), { history = "repl_history", welcome = welcome(arguments, names) })
 end
 

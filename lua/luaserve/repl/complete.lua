@@ -6,6 +6,7 @@ local M = {}
 
 local LIMIT = 400 -- names
 local DEPTH = 8 -- metatables that are followed
+local LOOKED_AT = 20000 -- fields of one table
 
 local KEYWORDS = {}
 for word in ([[and break do else elseif end false for function goto if in local nil not or repeat return then true
@@ -33,7 +34,10 @@ end
 local function each(value, fn)
   for _ = 1, DEPTH do
     if type(value) == "table" then
+      local left = LOOKED_AT
       for name, field in next, value do
+        left = left - 1
+        if left == 0 then break end
         if type(name) == "string" and name:find("^[%a_][%w_]*$") then fn(name, field) end
       end
     end

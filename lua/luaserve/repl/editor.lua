@@ -283,7 +283,7 @@ end
 
 --- One key; returns true where the text is done, and "end" where there will be none.
 local function press(self, key, text)
-  if key == nil or key == "\4" and self.text == "" then
+  if key == nil or key == "closed" or key == "\4" and self.text == "" then
     leave(self)
     return "end"
   elseif key == "enter" then

@@ -10,13 +10,16 @@ local NAMES = {
   ["\27[3~"] = "delete",
   ["\27[1;5C"] = "word-right", ["\27[1;5D"] = "word-left", ["\27[1;3C"] = "word-right", ["\27[1;3D"] = "word-left",
   ["\27b"] = "word-left", ["\27f"] = "word-right", ["\27d"] = "delete-word", ["\27\127"] = "\23",
-  ["\27\r"] = "newline", ["\27\n"] = "newline", ["\27[200~"] = "paste", ["\27[resize"] = "resize",
+  ["\27\r"] = "newline", ["\27\n"] = "newline", ["\27[200~"] = "paste",
   ["\1"] = "home", ["\2"] = "left", ["\5"] = "end", ["\6"] = "right", ["\8"] = "backspace", ["\127"] = "backspace",
   ["\14"] = "down", ["\16"] = "up", ["\9"] = "tab", ["\13"] = "enter", ["\10"] = "enter", ["\7"] = "cancel",
 }
 
 --- What has to be typed for a redraw after the window has changed.
 M.RESIZE = "\27[resize"
+
+--- The same for the end of what the prompt is for.
+M.CLOSED = "\27[closed"
 
 local PASTE_END = "\27[201~"
 
@@ -33,6 +36,7 @@ function M.next(text)
       return "paste", to, text:sub(7, from - 1)
     end
     if text:sub(1, #M.RESIZE) == M.RESIZE then return "resize", #M.RESIZE end
+    if text:sub(1, #M.CLOSED) == M.CLOSED then return "closed", #M.CLOSED end
     local sequence = text:match("^\27%[[0-9;?]*[@-~]") or text:match("^\27O.") or text:match("^\27[^%[O]")
     if not sequence then return nil end
     return NAMES[sequence] or "unknown", #sequence

@@ -1,8 +1,9 @@
 --- What `luaserve repl` and `luaserve attach` have in common: lines are read, from a terminal with an editor or
 --- from a pipe as they are, given away to be run, and what comes back is printed.
 --
--- A backend has compile(text) -> whether it is complete (nil where it cannot be known), complete(text) -> from,
--- names, and run(text) -> ok, text, which waits; interrupt() is called when Ctrl-C is pressed meanwhile.
+-- A backend has is_complete(text) -> whether Enter ends it, complete(text) -> from,
+-- names, and run(text) -> ok, text, which waits; interrupt() is called when Ctrl-C is pressed meanwhile. Where there
+-- is nobody any more to run lines it has closed() -> exit code, which says so.
 local core = require "luaserve.core"
 local process = require "process"
 local terminal = require "luaserve.core.terminal"
@@ -58,7 +59,8 @@ local function run_on_terminal(backend, history_name)
   watch_signals(editor, state, backend)
   while true do
     local text = editor:read(PROMPT)
-    if not text or backend.closed then return 0 end
+    if backend.closed then return backend.closed() end
+    if not text then return 0 end
     if text:find("%S") then
       history:add(text)
       state.running = true
@@ -66,7 +68,7 @@ local function run_on_terminal(backend, history_name)
       state.running = false
       if result then print_text(result) end
     end
-    if backend.closed then return 1 end
+    if backend.closed then return backend.closed() end
   end
 end
 
@@ -94,11 +96,13 @@ end
 local function run_piped(backend)
   local text
   for line in lines_of_input() do
+    if backend.closed then return backend.closed() end
     text = text and text .. "\n" .. line or line
     if not text:find("%S") then
       text = nil
     elseif backend.is_complete(text) then
       local ok, result = backend.run(text)
+      if backend.closed then return backend.closed() end
       if result and not ok then io.stderr:write(result, "\n") elseif result then print_text(result) end
       if not ok then return 1 end
       text = nil
@@ -106,6 +110,7 @@ local function run_piped(backend)
   end
   if not text then return 0 end
   local _, result = backend.run(text) -- says what is missing
+  if backend.closed then return backend.closed() end
   io.stderr:write(result or "", "\n")
   return 1
 end
