@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "proc/store.h"
+#include "script/l_store.h"
 #include "script/modules.h"
 #include "script/script.h"
 #include "script/store_value.h"
@@ -71,9 +71,14 @@ static void start_housekeeping(void)
 
 /* ---- arguments and results ---- */
 
+struct store *l_store_check(lua_State *L, int i)
+{
+    return *(struct store **)luaL_checkudata(L, i, TABLE);
+}
+
 static struct store *check_table(lua_State *L)
 {
-    return *(struct store **)luaL_checkudata(L, 1, TABLE);
+    return l_store_check(L, 1);
 }
 
 /* [-0, +3, m] */
@@ -85,7 +90,7 @@ static int fail(lua_State *L, const char *message, const char *code)
     return 3;
 }
 
-static int fail_store(lua_State *L)
+int l_store_fail(lua_State *L)
 {
     return fail(L, store_error(), "ESTORE");
 }
@@ -291,7 +296,7 @@ static int write_value(lua_State *L,
         return pushed;
     e.was = wanted;
     if (store_edit(store, key, n, edit, &e) < 0)
-        return fail_store(L);
+        return l_store_fail(L);
     lua_pushboolean(L, e.was == wanted);
     return 1;
 }
@@ -326,7 +331,7 @@ static int change(lua_State *L,
     if (key == NULL)
         return 3;
     if (store_edit(store, key, n, edit, e) < 0)
-        return fail_store(L);
+        return l_store_fail(L);
     lua_pushboolean(L, e->was);
     return 1;
 }
@@ -401,7 +406,7 @@ static int read_entry(lua_State *L, struct store_entry *entry)
 
     if (key == NULL)
         return 3;
-    return store_get(store, key, n, entry) < 0 ? fail_store(L) : 0;
+    return store_get(store, key, n, entry) < 0 ? l_store_fail(L) : 0;
 }
 
 /* store:get(key) -> value, or nil */
@@ -467,7 +472,7 @@ static int table_keys(lua_State *L)
         return 1;
     scratch.n = 0;
     if (store_each(store, prefix, n, collect, &scratch) < 0)
-        return fail_store(L);
+        return l_store_fail(L);
     for (at = 0; at < scratch.n; at += sizeof length + length) {
         memcpy(&length, scratch.p + at, sizeof length);
         lua_pushlstring(L, scratch.p + at + sizeof length, length);
@@ -482,7 +487,7 @@ static int table_count(lua_State *L)
     uint64_t count;
 
     if (store_count(check_table(L), &count) < 0)
-        return fail_store(L);
+        return l_store_fail(L);
     lua_pushinteger(L, (lua_Integer)count);
     return 1;
 }
@@ -491,7 +496,7 @@ static int table_count(lua_State *L)
 static int table_clear(lua_State *L)
 {
     if (store_clear(check_table(L)) < 0)
-        return fail_store(L);
+        return l_store_fail(L);
     lua_pushboolean(L, true);
     return 1;
 }

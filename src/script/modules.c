@@ -25,6 +25,7 @@ static const struct {
     {"luaserve.core.kdf", l_kdf_open},
     {"luaserve.core.misuse", l_misuse_open},
     {"luaserve.core.process", l_process_open},
+    {"luaserve.core.rate", l_rate_open},
     {"luaserve.core.reply", l_reply_open},
     {"luaserve.core.request", l_request_open},
     {"luaserve.core.response", l_response_open},
