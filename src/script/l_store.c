@@ -76,11 +76,6 @@ struct store *l_store_check(lua_State *L, int i)
     return *(struct store **)luaL_checkudata(L, i, TABLE);
 }
 
-static struct store *check_table(lua_State *L)
-{
-    return l_store_check(L, 1);
-}
-
 /* [-0, +3, m] */
 static int fail(lua_State *L, const char *message, const char *code)
 {
@@ -280,7 +275,7 @@ static int write_value(lua_State *L,
                                                struct store_entry *, void *),
                        bool wanted)
 {
-    struct store *store = check_table(L);
+    struct store *store = l_store_check(L, 1);
     struct edit e = {.expires = check_ttl(L, 4)};
     size_t n;
     const char *key = check_key(L, &n);
@@ -324,7 +319,7 @@ static int change(lua_State *L,
                                           struct store_entry *, void *),
                   struct edit *e)
 {
-    struct store *store = check_table(L);
+    struct store *store = l_store_check(L, 1);
     size_t n;
     const char *key = check_key(L, &n);
 
@@ -384,7 +379,7 @@ static int table_incr(lua_State *L)
  * value nil: removes it; ttl nil: its expiry stays */
 static int swap(lua_State *L)
 {
-    struct store *store = check_table(L);
+    struct store *store = l_store_check(L, 1);
     struct edit e = {.expires = check_ttl(L, 5),
                      .keeps = lua_isnoneornil(L, 5)};
     int pushed;
@@ -400,7 +395,7 @@ static int swap(lua_State *L)
 /* The entry of the key at 2. Returns 0, or what has been pushed. */
 static int read_entry(lua_State *L, struct store_entry *entry)
 {
-    struct store *store = check_table(L);
+    struct store *store = l_store_check(L, 1);
     size_t n;
     const char *key = check_key(L, &n);
 
@@ -462,7 +457,7 @@ static void collect(const char *key, size_t n, void *arg)
 /* store:keys([prefix]) -> the keys that begin so, sorted */
 static int table_keys(lua_State *L)
 {
-    struct store *store = check_table(L);
+    struct store *store = l_store_check(L, 1);
     size_t n, at, length;
     const char *prefix = luaL_optlstring(L, 2, "", &n);
     int count = 0;
@@ -486,7 +481,7 @@ static int table_count(lua_State *L)
 {
     uint64_t count;
 
-    if (store_count(check_table(L), &count) < 0)
+    if (store_count(l_store_check(L, 1), &count) < 0)
         return l_store_fail(L);
     lua_pushinteger(L, (lua_Integer)count);
     return 1;
@@ -495,7 +490,7 @@ static int table_count(lua_State *L)
 /* store:clear() -> true */
 static int table_clear(lua_State *L)
 {
-    if (store_clear(check_table(L)) < 0)
+    if (store_clear(l_store_check(L, 1)) < 0)
         return l_store_fail(L);
     lua_pushboolean(L, true);
     return 1;
@@ -523,7 +518,7 @@ static int open_table(lua_State *L)
 /* rows(store) -> its entries, with those that have expired; for tests */
 static int count_rows(lua_State *L)
 {
-    lua_pushinteger(L, (lua_Integer)store_rows(check_table(L)));
+    lua_pushinteger(L, (lua_Integer)store_rows(l_store_check(L, 1)));
     return 1;
 }
 
