@@ -35,7 +35,7 @@ BINDINGS = sqlite=sqlite3=libsqlite3-dev fetch=libcurl=libcurl4-openssl-dev \
 DEPS = $(filter gcc clang,$(CC)) libc6-dev make pkg-config libev-dev $(DEV) \
 	$(foreach library,$(LIBRARIES) $(BINDINGS),$(lastword $(subst =, ,$(library))))
 DEPS_TEST = $(SPEC_LUA:luajit=luajit2) lua-busted lua-socket lua-sec lua-cjson curl \
-	openssl brotli zstd redis-server postgresql chromium chromium-driver libnss3-tools
+	openssl brotli zstd redis-server haproxy iproute2 postgresql chromium chromium-driver libnss3-tools
 DEPS_LINT = lua-check clang-format clang-tidy
 DEPS_BENCH = wrk
 DEPS_FUZZ = clang libclang-rt-14-dev
