@@ -53,4 +53,13 @@ function M.check(what, options, known)
   return options
 end
 
+--- What an option `store` means: where it is a client (redis.connect, sqlite.open), what
+--- keeps things with it.
+---@param store any
+---@return any
+function M.store(store)
+  local meta = getmetatable(store)
+  return type(meta) == "table" and meta.__store and meta.__store(store) or store
+end
+
 return M

@@ -19,6 +19,7 @@
 --- which makes the bucket full. A bucket may be forgotten once it is full: reset
 --- seconds after the last take. Keys have up to 300 bytes.
 local check_options = require("luaserve.options").check
+local resolve_store = require("luaserve.options").store
 local core = require "luaserve.core"
 local crypto = require "crypto"
 local fields = require "luaserve.fields"
@@ -226,7 +227,11 @@ local function limit_request(self, req, res, next)
   local limit, burst = limit_of(self, req)
   local key, cost = key_of(self, req), cost_of(self, req)
   local allowed, info = ask(self, key, cost, limit, burst)
-  if not info.error then tell_client(self, req, res, info, limit) end
+  if not info.error then
+    tell_client(self, req, res, info, limit)
+  elseif not rawget(req, "rateLimit") then
+    rawset(req, "rateLimit", info)
+  end
   if not allowed then return refuse(self, req, res, info) end
   if self.returns and not info.error then give_back(self, res, key, cost, limit, burst) end
   return next()
@@ -297,9 +302,11 @@ end
 
 local function store_of(store)
   if store == nil then return shared end
+  store = resolve_store(store)
   local ok, take = pcall(function() return store.take end)
   if not ok or type(take) ~= "function" then
-    core.raise("the store of rateLimit is an object with a method take(self, key, cost, limit, window, burst)")
+    core.raise("the store of rateLimit is a client of Redis, or an object with a method take(self, key, cost, limit, "
+      .. "window, burst)")
   end
   return store
 end

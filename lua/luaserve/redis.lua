@@ -559,8 +559,9 @@ function M.connect(options)
   return setmetatable({ _state = client }, { __index = index, __name = "Redis", __store = M.store })
 end
 
---- What keeps sessions in Redis, where `store = r` is not enough: `luaserve.session {
---- store = redis.store(r, {prefix = "shop:"}) }`. Options: prefix, of its keys ("luaserve:").
+--- What keeps sessions and limits in Redis, where `store = r` is not enough:
+--- `luaserve.session { store = redis.store(r, {prefix = "shop:"}) }`. Options: prefix, of
+--- its keys ("luaserve:").
 ---@param client Redis
 ---@param options {prefix: string?}?
 ---@return RedisStore

@@ -348,9 +348,10 @@ end
 --- whose first one signs (else the app's, else a random one); store, "shared" (the
 --- default), "cookie", a client of Redis, a database of SQLite, or a table with the methods
 --- get, set, touch and destroy; onError, where such a store cannot be asked: "503" (the
---- default), or "without" a session; ttl, seconds (a day); rolling, whether that begins anew with each use (true); name, of the
---- cookie ("session"); cookie, its path, domain, secure, httpOnly, sameSite, partitioned, and
---- persistent, whether it outlives the browser (true).
+--- default), or "without" a session; ttl, seconds (a day); rolling, whether that begins
+--- anew with each use (true); name, of the cookie ("session"); cookie, its path, domain,
+--- secure, httpOnly, sameSite, partitioned, and persistent, whether it outlives the
+--- browser (true).
 ---@param options table?
 ---@return luaserve.Middleware
 function M.middleware(options)
@@ -364,8 +365,9 @@ function M.middleware(options)
   if options.onError and not without and options.onError ~= "503" then
     core.raise('the option onError of session is "503" or "without"')
   end
-  local settings = { without = without, secret = options.secret, ttl = options.ttl or DAY, rolling = options.rolling ~= false, name = name,
-    cookie = check_options("session's cookie", options.cookie, KNOWN_COOKIE), store = stores.new(options.store) }
+  local settings = { secret = options.secret, ttl = options.ttl or DAY, rolling = options.rolling ~= false, name = name,
+    cookie = check_options("session's cookie", options.cookie, KNOWN_COOKIE), store = stores.new(options.store),
+    without = without }
   if settings.secret then keys_of(settings) end
   return function(req, _, next)
     rawset(req, "_sessions", settings)

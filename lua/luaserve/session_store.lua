@@ -4,6 +4,7 @@
 --- What is kept is the data and the time from which its life counts. Two requests that
 --- change one session at once: what each has changed is put into what is there then.
 local core = require "luaserve.core"
+local resolve_store = require("luaserve.options").store
 local crypto = require "crypto"
 local native = require "luaserve.core.store"
 local unbase64 = require("luaserve.core.crypto").unbase64
@@ -206,8 +207,7 @@ end
 function M.new(store)
   if store == nil or store == "shared" then return setmetatable({}, Shared) end
   if store == "cookie" then return setmetatable({}, Cookie) end
-  local meta = getmetatable(store)
-  if type(meta) == "table" and meta.__store then store = meta.__store(store) end -- a client
+  store = resolve_store(store)
   if not (has_methods(store, "get", "update", "destroy") or has_methods(store, "get", "set", "touch", "destroy")) then
     core.raise('the store of sessions is "shared", "cookie", a client of Redis, a database of SQLite, or a table with '
       .. "the methods get, set, touch and destroy")

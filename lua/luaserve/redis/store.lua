@@ -1,6 +1,7 @@
 --- What is kept in Redis for several machines: sessions, each a hash with a field for
---- each key, so that two requests that change one at once are no trouble. What has to
---- happen at once is a script that Redis runs.
+--- each key, so that two requests that change one at once are no trouble; and the
+--- buckets of rateLimit. What has to happen at once is a script that Redis runs, and
+--- the clock of buckets is that of Redis, since those of machines differ.
 local check_options = require("luaserve.options").check
 local core = require "luaserve.core"
 local crypto = require "crypto"
@@ -105,6 +106,66 @@ end
 ---@return string? code
 function Store:destroy(id)
   local reply, message, code = self.client:del(key_of(self, id))
+  if not reply then return nil, message, code end
+  return true
+end
+
+-- ---- limits
+
+-- Microseconds in which a token comes back, cost, burst. A bucket is when it was last looked at, and how many
+-- tokens were missing in it then; a full one is not kept.
+local TAKE = new_script [[
+local key, step, cost, burst = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local time = redis.call("TIME")
+local now, missing = time[1] * 1000000 + time[2], 0
+local bucket = redis.call("GET", key)
+if bucket then
+  local at, before = string.match(bucket, "^(%S+) (%S+)$")
+  if at then missing = tonumber(before) - math.max(0, now - tonumber(at)) / step end
+end
+missing = math.min(math.max(missing, 0), burst)
+local allowed = missing + cost <= burst + 1e-9
+if allowed then missing = math.max(missing + cost, 0) end
+if missing > 0 then
+  local left = math.ceil(missing * step / 1000)
+  redis.call("SET", key, string.format("%.0f %.17g", now, missing), "PX", string.format("%.0f", left))
+elseif bucket then
+  redis.call("DEL", key)
+end
+return {allowed and 1 or 0, string.format("%.17g", missing)}]]
+
+local function bucket_of(self, key)
+  return self.prefix .. "limit:" .. key
+end
+
+--- Takes tokens out of a bucket, or none where it has fewer; see rateLimit.lua.
+---@param key string
+---@param cost number 0 only looks, under 0 gives back
+---@param limit number tokens that come back in a window
+---@param window number seconds
+---@param burst number tokens of a full bucket
+---@return boolean? allowed nil, message, code where Redis cannot be asked
+---@return integer|string? remaining
+---@return number|string? reset seconds
+---@return number? wait seconds
+function Store:take(key, cost, limit, window, burst)
+  local step = window / limit -- seconds
+  cost = math.min(cost, burst)
+  local reply, message, code = run(self.client, TAKE, bucket_of(self, key),
+    { ("%.17g"):format(step * 1e6), ("%.17g"):format(cost), ("%.17g"):format(burst) })
+  if not reply then return nil, message, code end
+  local allowed, missing = reply[1] == 1, tonumber(reply[2])
+  return allowed, math.floor(math.max(burst - missing + 1e-9, 0)), missing * step,
+    allowed and 0 or math.max(missing + cost - burst, 0) * step
+end
+
+--- Makes a bucket full.
+---@param key string
+---@return boolean? done nil, message, code where Redis cannot be asked
+---@return string? message
+---@return string? code
+function Store:reset(key)
+  local reply, message, code = self.client:del(bucket_of(self, key))
   if not reply then return nil, message, code end
   return true
 end
