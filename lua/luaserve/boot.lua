@@ -102,6 +102,8 @@ local function load_file(path)
   return compile(text, "@" .. path, absolute(path))
 end
 
+core.loadFile = load_file
+
 -- ---- require
 
 local builtin = {}
