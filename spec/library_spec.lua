@@ -17,7 +17,7 @@ for name, classes in ([[
   listener=PostgresSubscription params=url.URLSearchParams part=Part pg=Postgres
   postgres=luaserve.postgres r=Redis reader=fs.ReadStream redis=luaserve.redis req=IncomingMessage
   request=ClientRequest res=ServerResponse response=ClientAnswer route=Route server=Server,https.Server
-  session=luaserve.Session socket=Socket sqlite=luaserve.sqlite stats=fs.Stats store=luaserve.store
+  session=luaserve.Session limiter=luaserve.RateLimiter socket=Socket sqlite=luaserve.sqlite stats=fs.Stats store=luaserve.store
   subscription=Subscription template=luaserve.template timer=timers.Timer,timers.Immediate
   tx=Transaction,PostgresTransaction worker=cluster.Worker writer=fs.WriteStream
 ]]):gmatch("(%a+)=(%S+)") do

@@ -92,8 +92,9 @@ function Redis:close() end
 ---@return Redis
 function redis.connect(options) end
 
---- What keeps sessions in Redis, where `store = r` is not enough: `luaserve.session {
---- store = redis.store(r, {prefix = "shop:"}) }`. Options: prefix, of its keys ("luaserve:").
+--- What keeps sessions and limits in Redis, where `store = r` is not enough:
+--- `luaserve.session { store = redis.store(r, {prefix = "shop:"}) }`. Options: prefix, of
+--- its keys ("luaserve:").
 ---@param client Redis
 ---@param options {prefix: string?}?
 ---@return RedisStore

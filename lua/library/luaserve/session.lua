@@ -2,7 +2,8 @@
 
 ---@class luaserve.SessionOptions
 ---@field secret string|string[]|nil the app's unless given; the first one signs
----@field store "shared"|"cookie"|table|nil
+---@field store "shared"|"cookie"|Redis|Database|table|nil
+---@field onError "503"|"without"|nil where such a store cannot be asked ("503")
 ---@field ttl number? seconds (a day)
 ---@field rolling boolean? true
 ---@field name string? of the cookie
