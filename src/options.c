@@ -245,6 +245,17 @@ set_choice(struct parser *p, const struct usage_row *row, const char *value)
     return OPTIONS_RUN;
 }
 
+/* What --watch runs is one worker. */
+static enum options_result check_watch(struct parser *p)
+{
+    const struct options *o = p->options;
+
+    if (o->watch && o->workers > 1)
+        return fail(p, "--watch runs one worker, to show each change at once: "
+                       "leave --workers out");
+    return OPTIONS_RUN;
+}
+
 /* The page is the value, or else what follows, if it is one. */
 static enum options_result set_help(struct parser *p, const char *value)
 {
@@ -402,7 +413,7 @@ enum options_result options_parse(int argc, char **argv,
     }
     if (options->reload != NULL)
         return OPTIONS_RELOAD;
-    if (check_tls(&p) != OPTIONS_RUN)
+    if (check_tls(&p) != OPTIONS_RUN || check_watch(&p) != OPTIONS_RUN)
         return OPTIONS_ERROR;
     return take_script(&p);
 }

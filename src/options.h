@@ -79,6 +79,7 @@ struct options {
     double drain_timeout;                /* seconds; 0: no limit */
     uint64_t threads;                    /* of net/work.h */
     uint64_t workers;   /* 0: one process; OPTIONS_AUTO: as many as CPUs */
+    bool watch;         /* one worker, reloaded when a file changes */
     const char *reload; /* a pid file; NULL: not given */
     bool proxied;       /* connections begin with a PROXY header */
     bool check;

@@ -29,6 +29,8 @@ static const struct usage_row main_rows[] = {
      "serves them over TLS; PEM, with its chain", NULL},
     {0, USAGE_TEXTS, "tls-key", "FILE", "key.pem", AT(tls_key), 0, 0,
      "its private key; repeat both for further hosts", NULL},
+    {0, USAGE_FLAG, "watch", NULL, NULL, AT(watch), 0, 0,
+     "reload it, and pages, on each change; show errors", NULL},
     {0, USAGE_TEXT, "store", "FILE", "/var/lib/app/store", AT(store), 0, 0,
      "a file that keeps the store, sessions too", NULL},
     {0, USAGE_TEXT, "access-log", "FILE", "-", AT(access_log), 0, 0,

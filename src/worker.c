@@ -321,8 +321,12 @@ static void configure(const char *binary, int number)
     s->worker = number;
     s->proxied = options->proxied;
     if (number == 0 && !options->routes && !options->openapi &&
-        options->command == NULL)
-        s->workers = options->workers;
+        options->command == NULL) {
+        s->watch = options->watch;
+        s->workers = options->watch ? 1 : options->workers;
+    } else if (number > 0) {
+        s->watch = options->watch;
+    }
 }
 
 /* What root makes is to be used by who it becomes. */

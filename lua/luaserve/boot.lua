@@ -20,6 +20,7 @@ local resume
 --- resumed it, everything else to the caller.
 local function pass(co, ok, token, ...)
   core.leave()
+  if not ok and core.capture then core.capture(token, co) end
   if ok and token == SUSPENSION then
     waiting[co] = true
     return resume(co, raw.yield(SUSPENSION))

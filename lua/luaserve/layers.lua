@@ -11,6 +11,8 @@ local byte, find, sub = string.byte, string.find, string.sub
 
 local MOST_NESTED = 32
 
+M.wrap = nil -- in development, wrap(fn, flat): what stands in the place of a middleware's function
+
 ---@class Layer
 ---@field kind "use"|"route"|"mount"
 ---@field where string "app.lua:7: " where it was defined, or ""
@@ -144,7 +146,7 @@ function M.guard(chain, flat, list)
   local covers = list and pattern.covers(flat.list, list) or (flat.prefix and "maybe" or "always")
   if covers == "never" then return false end
   local check = flat.prefix and (covers == "maybe" or flat.prefix.captures) and flat.prefix or nil
-  for _, fn in ipairs(flat.layer.fns) do add(chain, fn, check, flat.strip) end
+  for _, fn in ipairs(flat.layer.fns) do add(chain, M.wrap and M.wrap(fn, flat) or fn, check, flat.strip) end
   return true
 end
 

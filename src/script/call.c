@@ -145,7 +145,9 @@ static int failed(struct call *call, int status, bool first)
 {
     lua_State *outer = script_state.running;
 
-    if (call->raise && first && outer != NULL && lua_checkstack(outer, 1)) {
+    call->raise = call->raise && first && outer != NULL;
+    failure_capture(call);
+    if (call->raise && lua_checkstack(outer, 1)) {
         lua_xmove(call->co, outer, 1); /* there is no room for a copy */
     } else {
         if (!call->quiet)

@@ -15,6 +15,7 @@
 #include "script/slot.h"
 
 static int hook;
+static int capture;          /* the function of failure_set_capture */
 static const char *reported; /* the traceback, for the hook */
 
 struct failure {
@@ -80,6 +81,11 @@ int failure_keep(lua_State *L)
         lua_setfield(L, LUA_REGISTRYINDEX, KEPT);
     }
     lua_settop(L, 1);
+    if (capture != 0) {
+        slot_push(L, capture);
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 0);
+    }
     return 1;
 }
 
@@ -103,6 +109,49 @@ void failure_push_trace(lua_State *L, lua_State *co, int i, const char *text)
     lua_remove(L, -2);
     failure_forget(L);
 }
+
+/* ---- what developers are shown */
+
+/* The error value is on top of the failed coroutine's stack, and stays. */
+static int run_capture(lua_State *L)
+{
+    struct call *call = lua_touserdata(L, 1);
+    struct context *context = call->context;
+
+    lua_xmove(call->co, L, 1);
+    lua_pushvalue(L, -1);
+    lua_xmove(L, call->co, 1);
+    slot_push(L, capture);
+    lua_insert(L, -2);
+    slot_push(L, call->slot);
+    if (context != NULL && context->slot != 0)
+        slot_push(L, context->slot);
+    else
+        lua_pushnil(L);
+    lua_pushboolean(L, call->raise || call->quiet);
+    lua_pushboolean(L, budget_spent());
+    lua_call(L, 5, 0);
+    return 0;
+}
+
+void failure_capture(struct call *call)
+{
+    int n;
+
+    if (capture == 0)
+        return;
+    if (call_protected(run_capture, call, &n) != LUA_OK)
+        lua_pop(script_thread(), n);
+}
+
+void failure_set_capture(lua_State *L)
+{
+    slot_give(L, capture);
+    capture = slot_of(L, -1);
+    lua_pop(L, 1);
+}
+
+/* ---- answering */
 
 /* The status that an error value asks for, 500 where it asks for none. */
 static int status_of(lua_State *L, int i)

@@ -24,6 +24,19 @@ void failure_forget(lua_State *L);
  * error value at index i of L; with the one that was kept for it, if any. */
 void failure_push_trace(lua_State *L, lua_State *co, int i, const char *text);
 
+/* [-1, +0, m] From now on the function on top of L is called as
+ * fn(err, co, res, elsewhere, late) for each failure, while the frames in which
+ * it arose are still there: those of the coroutine co; or, where failure_keep
+ * calls it, with err alone, those of the running one, below failure_keep's. res
+ * is nil where there is no request; elsewhere: somebody else reports it; late:
+ * its budget is spent. It must not raise. For development: without it nothing
+ * is done. */
+void failure_set_capture(lua_State *L);
+
+/* [-0, +0, -] Calls that function for call, whose error value is on top of its
+ * coroutine's stack. */
+void failure_capture(struct call *call);
+
 /* [-0, +0, -] Logs the failure of call, whose error value is on top of its
  * coroutine's stack, and answers for it: with the status that the value asks
  * for, 503 where the budget is spent, else 500. Where nothing of the answer has

@@ -372,10 +372,19 @@ static int forget_trace(lua_State *L)
     return 0;
 }
 
+/* onCapture(fn): see failure_set_capture */
+static int on_capture(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    failure_set_capture(L);
+    return 0;
+}
+
 /* [-0, +0, m] Sets what tells the parts of a cluster apart in the table on top:
- * worker (its number), workers (how many to start, or "auto"), drainTimeout
- * and cpuBudget (seconds) and options, as they were given on the command line.
- */
+ * worker (its number), workers (how many to start, or "auto"), watching
+ * (--watch), drainTimeout and cpuBudget (seconds) and options, as they were
+ * given on the command line. */
 static void set_cluster(lua_State *L)
 {
     int i;
@@ -389,6 +398,10 @@ static void set_cluster(lua_State *L)
         else
             lua_pushinteger(L, (lua_Integer)script_state.workers);
         lua_setfield(L, -2, "workers");
+    }
+    if (script_state.watch) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "watching");
     }
     lua_pushnumber(L, script_state.drain_timeout);
     lua_setfield(L, -2, "drainTimeout");
@@ -435,6 +448,7 @@ int l_core_open(lua_State *L)
                                          {"canYield", can_yield},
                                          {"keepTrace", failure_keep},
                                          {"forgetTrace", forget_trace},
+                                         {"onCapture", on_capture},
                                          {"alone", is_alone},
                                          {"where", where},
                                          {NULL, NULL}};

@@ -39,6 +39,7 @@ struct script {
     int nargs;
     bool proxied;     /* --proxy-protocol: for servers that do not say else */
     uint64_t workers; /* --workers; 0: none */
+    bool watch;       /* --watch */
     double drain_timeout; /* seconds; 0: none */
 };
 
