@@ -217,8 +217,8 @@ local function message_of(value)
     local ok, text = raw_pcall(tostring, value)
     if ok and type(text) == "string" then return text end
   end
-  if type(value) == "table" or type(value) == "userdata" then return "(error object is a " .. type(value) .. " value)" end
-  return tostring(value)
+  local kind = type(value)
+  return (kind == "table" or kind == "userdata") and "(error object is a " .. kind .. " value)" or tostring(value)
 end
 
 local function status_of(value)
