@@ -40,6 +40,7 @@ static const struct {
     {"luaserve.core.terminal", l_terminal_open},
     {"luaserve.core.timer", l_timer_open},
     {"luaserve.core.tls", l_tls_open},
+    {"luaserve.core.watch", l_watch_open},
 };
 
 enum { IN_C = sizeof in_c / sizeof in_c[0] };

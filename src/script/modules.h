@@ -59,6 +59,7 @@ int l_template_open(lua_State *L);
 int l_terminal_open(lua_State *L);
 int l_timer_open(lua_State *L);
 int l_tls_open(lua_State *L);
+int l_watch_open(lua_State *L);
 
 /* [-0, +(0|1), m] Pushes the loader of the built-in module of that name, a
  * function; pushes nothing and returns 0 where there is none. */
