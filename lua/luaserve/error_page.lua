@@ -1,0 +1,181 @@
+--- The page that shows an error to whoever develops the app: what luaserve.trouble has found out about it, as HTML.
+--- It has no script of its own and loads nothing. Whether it may be shown at all is its caller's to say.
+local peek = require "luaserve.peek"
+local status_codes = require("http").STATUS_CODES
+
+local M = {}
+
+--- What a response with this page is to have as its Content-Security-Policy, where its head has no script.
+M.POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+local STYLE = [[
+:root { color-scheme: light dark; --back: #f6f7f9; --card: #fff; --text: #1c2230; --soft: #5b6475; --line: #dfe3ea;
+  --bad: #c92a2a; --bad-back: #fff0f0; --name: #1864ab; }
+@media (prefers-color-scheme: dark) {
+  :root { --back: #12151c; --card: #1b202b; --text: #e8ebf2; --soft: #a0a9bb; --line: #343c4c; --bad: #ff8787;
+    --bad-back: #3b1d22; --name: #91c7ff; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--back); color: var(--text); font: 1rem/1.5 system-ui, sans-serif; }
+header { background: var(--card); border-top: .4rem solid var(--bad); border-bottom: 1px solid var(--line);
+  padding: 1.5rem clamp(1rem, 4vw, 3rem); }
+header p { margin: 0; color: var(--soft); overflow-wrap: anywhere; }
+h1 { margin: .4rem 0; font: 600 1.35rem/1.4 ui-monospace, monospace; color: var(--bad); white-space: pre-wrap;
+  overflow-wrap: anywhere; }
+main { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 22rem); gap: 2rem; align-items: start;
+  padding: 1.5rem clamp(1rem, 4vw, 3rem) 4rem; }
+@media (max-width: 60rem) { main { grid-template-columns: minmax(0, 1fr); } }
+h2 { margin: 0 0 .6rem; font-size: .8rem; letter-spacing: .06em; text-transform: uppercase; color: var(--soft); }
+section + section { margin-top: 2rem; }
+details, .own { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; }
+.own { background: none; border-style: dashed; color: var(--soft); padding: .35rem .9rem; font-size: .875rem; }
+summary { padding: .6rem .9rem; cursor: pointer; overflow-wrap: anywhere; }
+summary:focus-visible { outline: 2px solid var(--name); outline-offset: 2px; border-radius: .5rem; }
+summary span { color: var(--soft); }
+pre, code, td, .place { font-family: ui-monospace, monospace; font-size: .875rem; }
+pre { margin: 0; padding: .5rem 0; overflow-x: auto; border-top: 1px solid var(--line); line-height: 1.6; tab-size: 4; }
+pre div { padding: 0 .9rem; width: max-content; min-width: 100%; }
+pre .at { background: var(--bad-back); box-shadow: inset .25rem 0 var(--bad); font-weight: 600; }
+pre i { display: inline-block; min-width: 3ch; margin-right: 1.2em; text-align: right; font-style: normal;
+  color: var(--soft); user-select: none; }
+table { width: 100%; border-collapse: collapse; }
+details table { border-top: 1px solid var(--line); padding-bottom: .5rem; border-collapse: separate; border-spacing: 0; }
+th { padding: .5rem .9rem .1rem; text-align: left; font-size: .8rem; color: var(--soft); font-weight: 600; }
+td { padding: .2rem .9rem; vertical-align: top; white-space: pre-wrap; overflow-wrap: anywhere; }
+td:first-child { width: 1%; color: var(--name); white-space: nowrap; }
+aside td:first-child { white-space: normal; width: 38%; }
+aside .card { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .5rem 0; }
+ol { margin: 0; padding: 0 .9rem 0 2.4rem; } li { padding: .15rem 0; overflow-wrap: anywhere; } .soft { color: var(--soft); }
+]]
+
+local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+
+local function escape(text)
+  return (peek.printable(tostring(text)):gsub("[&<>\"']", ENTITIES))
+end
+
+--- A text with its escaped values in the places of %s; %% is %.
+local function fill(text, ...)
+  local values, n = { ... }, 0
+  return (text:gsub("%%(.)", function(kind)
+    if kind == "%" then return "%" end
+    n = n + 1
+    return escape(values[n])
+  end))
+end
+
+-- ---- frames
+
+local function add_source(out, frame)
+  local numbers = {}
+  for number in pairs(frame.source) do numbers[#numbers + 1] = number end
+  table.sort(numbers)
+  out[#out + 1] = "<pre>"
+  for _, number in ipairs(numbers) do
+    out[#out + 1] = fill(number == frame.line and '<div class="at"><i>%s</i>%s</div>' or "<div><i>%s</i>%s</div>",
+      number, frame.source[number])
+  end
+  out[#out + 1] = "</pre>"
+end
+
+local function add_values(out, title, values)
+  if not values then return end
+  out[#out + 1] = fill('<tr><th colspan="2">%s</th></tr>', title)
+  for _, pair in ipairs(values) do out[#out + 1] = fill("<tr><td>%s</td><td>%s</td></tr>", pair.name, pair.value) end
+end
+
+local function add_frame(out, frame, open)
+  local place = frame.file ~= "" and frame.file .. ":" .. frame.line or ""
+  if frame.own or not (frame.source or frame.locals or frame.upvalues) then
+    out[#out + 1] = fill('<div class="own"><span class="place">%s</span> %s</div>', place, frame.name)
+    return
+  end
+  out[#out + 1] = open and "<details open>" or "<details>"
+  out[#out + 1] = fill('<summary><b class="place">%s</b> <span>in %s</span></summary>', place, frame.name)
+  if frame.source then add_source(out, frame) end
+  out[#out + 1] = "<table>"
+  add_values(out, "Locals", frame.locals)
+  add_values(out, "From around the function", frame.upvalues)
+  out[#out + 1] = "</table></details>"
+end
+
+--- All frames; the innermost of the app is open.
+local function add_frames(out, frames)
+  local shown = false
+  out[#out + 1] = "<section><h2>Where it happened</h2>"
+  if #frames == 0 then out[#out + 1] = '<p class="soft">Nothing is known of that.</p>' end
+  for _, frame in ipairs(frames) do
+    local open = not shown and not frame.own and frame.source ~= nil
+    add_frame(out, frame, open)
+    shown = shown or open
+  end
+  out[#out + 1] = "</section>"
+end
+
+-- ---- what was asked for
+
+local function sorted_names(map)
+  local names = {}
+  for name in pairs(map) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function add_route(out, route)
+  out[#out + 1] = '<section><h2>Route</h2><div class="card"><table>'
+  out[#out + 1] = fill("<tr><td>%s</td><td>%s</td></tr>", route.method, route.path)
+  out[#out + 1] = fill("<tr><td>defined</td><td>%s</td></tr></table></div></section>", route.at)
+end
+
+local function add_middleware(out, ran)
+  out[#out + 1] = '<section><h2>Middleware that ran</h2><div class="card"><ol>'
+  for _, one in ipairs(ran) do
+    out[#out + 1] = fill('<li>%s <span class="soft">%s</span></li>', one.name, one.name ~= one.at and one.at or "")
+  end
+  out[#out + 1] = "</ol></div></section>"
+end
+
+local function add_request(out, request)
+  out[#out + 1] = '<section><h2>Request</h2><div class="card"><table>'
+  out[#out + 1] = fill("<tr><td>%s</td><td>%s</td></tr>", request.method, request.url)
+  out[#out + 1] = fill("<tr><td>HTTP/%s</td><td>from %s</td></tr>", request.httpVersion, request.peer)
+  for _, name in ipairs(sorted_names(request.headers)) do
+    out[#out + 1] = fill("<tr><td>%s</td><td>%s</td></tr>", name, request.headers[name])
+  end
+  out[#out + 1] = "</table></div></section>"
+end
+
+local function add_aside(out, t)
+  if t.route then add_route(out, t.route) end
+  if t.middleware and t.middleware[1] then add_middleware(out, t.middleware) end
+  if t.request then add_request(out, t.request) end
+end
+
+-- ---- the page
+
+--- The first line of a message is the title; the rest, where there is one, is no less part of it.
+local function head_of(t)
+  local request = t.request
+  local said = request and request.method .. " " .. request.url or "The app does not start"
+  local status = request and ("%d %s · "):format(t.status, status_codes[t.status] or "") or ""
+  return fill("<p>%s</p><h1>%s</h1>", status .. said, t.message)
+end
+
+--- The page of an error.
+---@param t Trouble
+---@param head string? HTML to have in its head, such as the script that reloads it
+---@return string html
+function M.render(t, head)
+  local out = { '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    fill("<title>%s</title>", t.message:match("^[^\n]*")), "<style>" .. STYLE .. "</style>", head or "",
+    "</head><body><header>" .. head_of(t) }
+  if t.value and t.value ~= t.message then out[#out + 1] = fill("<p><code>%s</code></p>", t.value) end
+  out[#out + 1] = "</header><main><div>"
+  add_frames(out, t.frames)
+  out[#out + 1] = '</div><aside>'
+  add_aside(out, t)
+  out[#out + 1] = "</aside></main></body></html>\n"
+  return table.concat(out)
+end
+
+return M
