@@ -2,7 +2,7 @@
 
 ---@alias luaserve.Handler fun(req: IncomingMessage, res: ServerResponse): any, any
 ---@alias luaserve.Next fun(err: any?): any, any
----@alias luaserve.Middleware fun(req: IncomingMessage, res: ServerResponse, next: luaserve.Next): any, any
+---@alias luaserve.Middleware luaserve.RateLimiter|fun(req: IncomingMessage, res: ServerResponse, next: luaserve.Next): any, any
 
 ---@class luaserve.CookieOptions
 ---@field maxAge number? milliseconds

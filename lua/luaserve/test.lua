@@ -286,7 +286,8 @@ function M.client(app)
   if type(app) ~= "table" or not rawget(app, "_handle") then
     local meta = type(app) == "table" and getmetatable(app)
     if type(app) ~= "function" and not (type(meta) == "table" and meta.__call) then
-      core.raise("luaserve.test needs an app, a handler or a server, not a " .. type(app))
+      local hint = app == true and ": a file that is required has to return its app" or ""
+      core.raise("luaserve.test needs an app, a handler or a server, not a " .. type(app) .. hint)
     end
     server = http.createServer(app)
   end

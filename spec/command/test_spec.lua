@@ -53,6 +53,7 @@ describe("luaserve test", function()
         it("works again", function() assert.equal("after", log[3]) end)
         it("catches", function() assert.has_error(function() timers.sleep(1) error("x") end) end)
         pending("comes later")
+        describe("in any order", function() randomize() it("works", function() end) end)
       end)
     ]]
     local result = run({ ["app.lua"] = APP, ["spec/a_spec.lua"] = spec, ["spec/deep/b_spec.lua"] = spec,
@@ -60,7 +61,7 @@ describe("luaserve test", function()
     assert.same({ 0, "" }, { result.code, result.err })
     assert.matches("\nspec/deep/b_spec.lua\n  waiting\n", result.out)
     assert.matches("    %- comes later %(pending%)\n", result.out)
-    assert.matches("\n6 passed, 0 failed, 2 pending, in", result.out)
+    assert.matches("\n8 passed, 0 failed, 2 pending, in", result.out)
   end)
 
   describe("where something is wrong", function()
@@ -100,6 +101,8 @@ describe("luaserve test", function()
           end)]],
         ["spec/b_spec.lua"] = "it('x', function()\n  local = 1\nend)",
         ["spec/c_spec.lua"] = "local app = require 'broken'",
+        ["spec/d_spec.lua"] = "local client = require('luaserve').test(require 'silent')",
+        ["silent.lua"] = "local app = require('luaserve')()",
       }, { "--timeout", "2" }, { args = { "--cpu-budget", "0.3" } })
     end)
 
@@ -107,7 +110,7 @@ describe("luaserve test", function()
       assert.equal(1, result.code)
       assert.matches("    x is not so\n    x is expected otherwise\n    x raises\n", result.out)
       assert.matches("    %+ goes on behind that\n", result.out)
-      assert.matches("\n1 passed, 10 failed, in", result.out)
+      assert.matches("\n1 passed, 11 failed, in", result.out)
       assert.is_nil(result.out:find("is not tried", 1, true))
     end)
 
@@ -139,6 +142,8 @@ describe("luaserve test", function()
 
     it("says that a file does not compile, or an app does not load", function()
       assert.matches("^  spec/b_spec.lua:2\n    ", below(result, "FAILED spec/b_spec.lua: the file does not compile"))
+      assert.matches("not a boolean: a file that is required has to return its app",
+        below(result, "FAILED spec/d_spec.lua: the file cannot be run"))
       assert.matches("broken.lua:2: attempt to index", below(result, "FAILED spec/c_spec.lua: the file cannot be run"))
     end)
   end)

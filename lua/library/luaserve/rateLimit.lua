@@ -1,7 +1,7 @@
 ---@meta luaserve.rateLimit
 
 ---@class luaserve.RateLimitOptions
----@field limit integer|fun(req: IncomingMessage): integer tokens that come back in a window
+---@field limit integer|(fun(req: IncomingMessage): integer) tokens that come back in a window
 ---@field window number? seconds (60)
 ---@field burst integer? requests at once (limit)
 ---@field key (fun(req: IncomingMessage): string|number|nil)? what is counted by (the address)
@@ -21,6 +21,9 @@
 ---@class luaserve.rateLimit
 ---@overload fun(options: luaserve.RateLimitOptions): luaserve.RateLimiter
 local rateLimit = {}
+
+---@class IncomingMessage
+---@field rateLimit luaserve.RateLimitInfo? behind it
 
 ---@class luaserve.RateLimiter
 ---@overload fun(req: IncomingMessage, res: ServerResponse, next: function): any

@@ -263,6 +263,7 @@ local function add_file(busted, file, report)
 end
 
 local function prepare(busted, options, report)
+  busted.randomseed = os.time() -- for randomize()
   busted.safe = safe_of(busted, options["--timeout"])
   require("busted")(busted)
   pcall(function() require("busted.luajit")() end)
