@@ -4,7 +4,8 @@
 ---
 --- The cookie says an id, or the whole session, sealed. Ids that we have not given
 --- out, or that have expired, are none: a visitor gets a new one with the first
---- thing that is to be remembered, and another one with regenerate.
+--- thing that is to be remembered, and another one with regenerate. Where a session has
+--- a life of its own (remember) the cookie says that, too, signed with the id.
 local check_options = require("luaserve.options").check
 local cookies = require "luaserve.cookies"
 local core = require "luaserve.core"
@@ -22,7 +23,8 @@ local unpack = table.unpack or unpack
 
 local DAY = 24 * 60 * 60
 local RENEWAL = 10 -- a tenth of the time to live may pass before it is renewed
-local RESERVED = { "id", "regenerate", "destroy", "save" }
+local MOST = 400 * DAY -- which browsers keep a cookie
+local RESERVED = { "id", "regenerate", "destroy", "remember", "save" }
 local KNOWN = { secret = "string table", store = "string table", ttl = "number", rolling = "boolean", name = "string",
   cookie = "table", onError = "string" }
 local KNOWN_COOKIE = { path = "string", domain = "string", secure = "boolean", httpOnly = "boolean",
@@ -56,6 +58,11 @@ local function cookie_name(settings, req)
   return (cookie.secure or fields.is_secure(req)) and "__Host-" .. settings.name or settings.name
 end
 
+--- The seconds that the session lives.
+local function life_of(state)
+  return state.life or state.settings.ttl
+end
+
 --- Adds the cookie to the answer; value nil takes it away.
 local function set_cookie(state, res, value, age)
   local settings, req = state.settings, state.req
@@ -67,22 +74,25 @@ local function set_cookie(state, res, value, age)
   if cookie.secure == nil then options.secure = fields.is_secure(req) end
   if not value then
     options.maxAge = 0
-  elseif cookie.persistent ~= false then
+  elseif state.life or cookie.persistent ~= false then
     options.maxAge = age * 1000
   end
   res:appendHeader("Set-Cookie", cookies.format(req, cookie_name(settings, req), value or "", options, 1))
 end
 
-local function signed_text(settings, id)
-  return "session " .. settings.name .. "=" .. id
+--- What is in the cookie: ID.SIGNATURE, or ID.LIFE.SIGNATURE where it has a life of its own.
+local function cookie_text(state)
+  local text = state.life and ("%s.%d"):format(state.id, state.life) or state.id
+  return text .. "." .. state.keys.signer:sign("session " .. state.settings.name .. "=" .. text)
 end
 
---- The id that the client has, where we have signed it; and whether with an old secret.
-local function given_id(state, text)
-  local id, signature = text:match("^([%w_-]+)%.([%w_-]+)$")
+--- The id that the client has, where we have signed it; its life; and whether with an old secret.
+local function given_id(state, value)
+  local text, signature = value:match("^([%w_.-]+)%.([%w_-]+)$")
+  local id, life = (text or ""):match("^([%w_-]+)%.?(%d*)$")
   if not id or #id ~= 24 then return nil end
-  local which = state.keys.signer:verify(signed_text(state.settings, id), signature)
-  if which then return id, which > 1 end
+  local which = state.keys.signer:verify("session " .. state.settings.name .. "=" .. text, signature)
+  if which then return id, tonumber(life), which > 1 end
 end
 
 -- ---- what has changed
@@ -171,7 +181,7 @@ end
 --- Whether the time to live is to begin anew, and the cookie to be sent again.
 local function is_due(state, now)
   local settings = state.settings
-  return state.fresh or state.resign or settings.rolling and now - state.at >= settings.ttl / RENEWAL
+  return state.fresh or state.resign or settings.rolling and now - state.at >= life_of(state) / RENEWAL
 end
 
 --- Stores what is to be stored. Returns whether the cookie has to follow.
@@ -184,7 +194,7 @@ local function store(state)
   if not changed and (state.fresh or not due) then return false end
   if state.fresh or state.settings.rolling and due then state.at = now end
   new_id(state)
-  local left = math.max(1, state.at + state.settings.ttl - now)
+  local left = math.max(1, state.at + life_of(state) - now)
   state.left = left
   if not checked(state, state.store:save(state, changed, left)) then return false end -- another request has ended it
   state.fresh, state.resign, state.prints = false, false, take_prints(state.data)
@@ -197,8 +207,7 @@ local function commit(state, res)
   end
   if store(state) then
     local value = state.store.in_cookie and state.sealed
-    if not value then value = state.id .. "." .. state.keys.signer:sign(signed_text(state.settings, state.id)) end
-    set_cookie(state, res, value, state.left)
+    set_cookie(state, res, value or cookie_text(state), state.left)
   elseif state.gone and state.has_cookie then
     set_cookie(state, res, nil)
   end
@@ -257,6 +266,22 @@ function Session:destroy()
   check_there(state)
   leave(state)
   for name in pairs(state.data) do state.data[name] = nil end
+  state.life = nil
+  return self
+end
+
+--- Has the session live for so many seconds after its last use, in a cookie that outlives the
+--- browser, whatever the options say: for those who want to stay logged in. Without seconds it is
+--- as the options say again.
+---@param seconds number? up to 400 days
+---@return self
+function Session:remember(seconds)
+  local state = state_of(self, "remember")
+  check_open(state)
+  check_there(state)
+  local valid = seconds == nil or type(seconds) == "number" and seconds >= 1 and seconds <= MOST
+  if not valid then error("session:remember takes a number of seconds, from 1 to 400 days", 2) end
+  state.life, state.resign = seconds and math.floor(seconds), true
   return self
 end
 
@@ -284,10 +309,10 @@ local function load(state)
   state.has_cookie = text ~= nil
   if type(text) ~= "string" then return nil end
   if state.store.in_cookie then return state.store:unseal(state, text) end
-  local id, is_old = given_id(state, text)
+  local id, life, is_old = given_id(state, text)
   local data = id and checked(state, state.store:load(state, id))
-  if not data or state.at + state.settings.ttl <= os.time() then return nil end
-  state.id, state.resign = id, is_old
+  if not data or state.at + (life or state.settings.ttl) <= os.time() then return nil end
+  state.id, state.life, state.resign = id, life, is_old
   return data
 end
 
@@ -339,7 +364,7 @@ local function let_wait(req)
 end
 
 local function check_ttl(ttl)
-  if ttl and not (ttl >= 1 and ttl <= 400 * DAY) then
+  if ttl and not (ttl >= 1 and ttl <= MOST) then
     core.raise("the ttl of a session is a number of seconds, from 1 to 400 days")
   end
 end

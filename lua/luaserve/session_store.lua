@@ -95,8 +95,8 @@ function Cookie.unseal(_, state, text)
     local plain = crypto.open(bytes, key, state.settings.name)
     local record = plain and native.decode(plain)
     if record then
-      if record[2] + state.settings.ttl <= os.time() then return nil end
-      state.id, state.at, state.resign = record[3], record[2], i > 1
+      if record[2] + (record[4] or state.settings.ttl) <= os.time() then return nil end
+      state.id, state.at, state.life, state.resign = record[3], record[2], record[4], i > 1
       return record[1]
     end
   end
@@ -107,7 +107,7 @@ local function base64url(bytes)
 end
 
 function Cookie.save(_, state)
-  local plain = native.encode({ state.data, state.at, state.id })
+  local plain = native.encode({ state.data, state.at, state.id, state.life })
   local text = base64url(crypto.seal(plain, seal_keys(state)[1], state.settings.name))
   if #text > MOST - 200 then
     fail(("it takes %d bytes in a cookie, and browsers keep %d: keep less in it, or use store = \"shared\"")

@@ -1,7 +1,29 @@
 --- A browser, as far as it keeps cookies: `local kim = require("spec.helper.visitor").new(server)`.
 local request = require("spec.helper.request")
+local start = require("spec.helper.server")
+local tls_server = require("spec.helper.tls_server")
 
 local M = {}
+
+local BEFORE = [[
+local luaserve, timers, json = require "luaserve", require "timers", require "json"
+local session = luaserve.session(%s)
+local function handle(req, res)
+  %s
+end
+]]
+
+--- Serves a handler behind a session.
+---@param options string of the session, as text
+---@param body string of function(req, res), which uses luaserve, timers and json
+---@param opts table? as of helper.serve; ahead: code before all; over_tls
+---@return table server
+function M.serve(options, body, opts)
+  opts = opts or {}
+  opts.before = (opts.ahead or "") .. BEFORE:format(options, body)
+  local serve = opts.over_tls and tls_server.serve or start.serve_handler
+  return serve("return session(req, res, function() return handle(req, res) end)", opts)
+end
 
 --- One that has no cookies yet. `visitor.get(path, headers)` -> body, response; visitor.jar is its
 --- cookies by name, visitor.set what the last answer said of them, and visitor.server whom it asks.

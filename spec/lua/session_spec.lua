@@ -1,23 +1,8 @@
--- luaserve.session: what is remembered of a visitor, and where.
+-- luaserve.session: what is remembered of a visitor, and where. Who attacks it is in session_attacks_spec.lua.
 local helper = require("spec.helper")
-local tls_server = require("spec.helper.tls_server")
-local visitor = require("spec.helper.visitor").new
+local visits = require("spec.helper.visitor")
 
-local BEFORE = [[
-local luaserve, timers, json = require "luaserve", require "timers", require "json"
-local session = luaserve.session(%s)
-local function handle(req, res)
-  %s
-end
-]]
-
--- A session, whose options are Lua text, around the body of a handler.
-local function serve(options, body, opts)
-  opts = opts or {}
-  opts.before = (opts.ahead or "") .. BEFORE:format(options, body)
-  local start = opts.over_tls and tls_server.serve or helper.serve_handler
-  return start("return session(req, res, function() return handle(req, res) end)", opts)
-end
+local serve, visitor = visits.serve, visits.new
 
 local SECRET = '{ secret = "a secret of some length" }'
 local COUNT = "req.session.n = (req.session.n or 0) + 1 return tostring(req.session.n)"
@@ -442,6 +427,27 @@ describe("a session in a store of the script's own", function()
     local _, res = kim.get("/break")
     assert.are.equal(503, res.status)
     assert.matches("session: it is broken", server:stderr())
+  end)
+
+  it("does not ask it where the session is not touched, and has stored before the cookie leaves", function()
+    local server = serve_own([[
+      if req.path == "/calls" then return table.concat(calls, " ") end
+      if req.path == "/read" then return tostring(req.session.n) end
+      if req.path == "/lose" then
+        req.session.n = 0
+        broken = true
+        return "lost"
+      end
+      ]] .. COUNT)
+    local kim = visitor(server)
+    kim.get()
+    assert.are.equal("set", (kim.get("/calls")))
+    assert.are.equal("1", (kim.get("/read")))
+    assert.are.equal("set get", (kim.get("/calls")))
+    local body, res = visitor(server).get("/lose")
+    assert.are.equal(503, res.status)
+    assert.is_nil(res.headers["set-cookie"])
+    assert.is_nil(body:find("lost", 1, true))
   end)
 end)
 

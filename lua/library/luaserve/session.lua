@@ -31,6 +31,13 @@ function Session:regenerate() end
 ---@return self
 function Session:destroy() end
 
+--- Has the session live for so many seconds after its last use, in a cookie that outlives the
+--- browser, whatever the options say: for those who want to stay logged in. Without seconds it is
+--- as the options say again.
+---@param seconds number? up to 400 days
+---@return self
+function Session:remember(seconds) end
+
 --- Stores what has changed now, and not when the answer begins: for an answer that
 --- takes long. Its first store needs the cookie, and so an answer that has not begun.
 ---@return self? session nil, message where the request goes on without a session
