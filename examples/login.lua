@@ -1,58 +1,58 @@
--- A login form, a cookie and a table of sessions: luaserve examples/login.lua
-local http, crypto = require "http", require "crypto"
+-- Registering, logging in and out: passwords are hashed, forms are this site's own, guesses are few.
+--   luaserve --workers 2 --store login.store examples/login.lua     and logins survive a restart
+local luaserve, crypto = require "luaserve", require "crypto"
 
-local users = { kim = "swordfish" } -- a real service keeps salted hashes
-local sessions = {} -- id -> {user, ends}
-local LIFETIME = 3600 -- seconds
+local app, DAY = luaserve(), 24 * 3600
+app:set("views", ".")
+app:set("secret", process.env.SECRET) -- without one a random one is made, and kept in the store
+local db = luaserve.sqlite.open(process.env.USERS or "users.db")
+assert(db:exec("CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY COLLATE NOCASE, hash TEXT NOT NULL)"))
 
-local function page(title, body)
-  return '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>' .. title .. "</title>" .. body
+local by_address = luaserve.rateLimit { name = "login-from", limit = 30, window = 900 }
+local by_name = luaserve.rateLimit { name = "login-of", limit = 5, window = 900, onError = "closed" }
+app:use(luaserve.helmet { csp = true }, luaserve.session { ttl = DAY, cookie = { persistent = false } })
+app:use(luaserve.csrf { bind = function(req) return req.session.user end }) -- who logs in gets other tokens
+
+local function show(req, res, page, status, problem, name)
+  res:status(status):setHeader("Cache-Control", "no-store") -- it is this visitor's alone
+  return res:render("login", { page = page, problem = problem, name = name, user = req.session.user,
+    since = req.session.since, nonce = luaserve.helmet.nonce(req), csrf = luaserve.csrf.field(req) })
 end
 
-local form = page("Log in", [[<h1>Log in</h1><form method="post" action="/login">
-<label>Name <input name="name" autofocus></label>
-<label>Password <input name="password" type="password"></label> <button>Log in</button></form>]])
-
-local function home(user) -- user is a key of users, so it needs no escaping
-  return page("Hello", "<h1>Hello, " .. user .. [[!</h1>
-<form method="post" action="/logout"><button>Log out</button></form>]])
+local function enter(req, res, name, stays)
+  req.session:regenerate() -- an id that somebody else knows is worth nothing from here on
+  req.session.user, req.session.since = name, os.date("!%d %B, %H:%M UTC")
+  req.session:remember(stays and 30 * DAY or nil) -- else the cookie goes with the browser
+  return res:redirect(303, "/")
 end
 
--- A cookie that we never gave out, or that is too old, is simply nobody's.
-local function session_of(req)
-  local session = sessions[req.cookies.sid]
-  return session and session.ends > os.time() and session or nil
+local function sent(req)
+  local form = req:form()
+  return tostring(form.name or ""):match("^%s*(.-)%s*$"), tostring(form.password or ""), form.stay == "on"
 end
 
-local function redirect(res, cookie)
-  res:writeHead(303, { Location = "/", ["Set-Cookie"] = cookie .. "; Path=/; HttpOnly; SameSite=Lax" }):finish()
-end
-
-local function login(req, res)
-  local fields = req:form() -- waits for the body
-  local password = users[fields.name]
-  if not password or password ~= fields.password then return 401, form end
-  local id = crypto.randomUUID() -- nobody can guess it
-  sessions[id] = { user = fields.name, ends = os.time() + LIFETIME }
-  redirect(res, "sid=" .. id .. "; Max-Age=" .. LIFETIME)
-end
-
-local server = http.createServer(function(req, res)
-  local session = session_of(req)
-  if req.method == "POST" and req.url == "/login" then return login(req, res) end
-  if req.method == "POST" and req.url == "/logout" then
-    sessions[req.cookies.sid or ""] = nil
-    return redirect(res, "sid=; Max-Age=0")
-  end
-  if req.url ~= "/" then return 404, "There is nothing here\n" end
-  return session and home(session.user) or form
+app:get("/", function(req, res) return show(req, res, req.session.user and "home" or "login", 200) end)
+app:get("/register", function(req, res) return show(req, res, "register", 200) end)
+app:post("/register", by_address, function(req, res)
+  local name, password, stays = sent(req)
+  local problem = #password < 10 and "A password has at least 10 characters."
+  if not name:find("^[%w_.-]+$") or #name > 30 then problem = "A name is up to 30 letters, digits and . _ -" end
+  if problem then return show(req, res, "register", 422, problem, name) end
+  local added = assert(db:exec("INSERT OR IGNORE INTO users VALUES (?, ?)", name, crypto.hashPassword(password)))
+  if added.changes == 0 then return show(req, res, "register", 409, "Somebody has this name already.", name) end
+  return enter(req, res, name, stays)
 end)
 
-setInterval(function() -- forgets the sessions that have ended
-  for id, session in pairs(sessions) do
-    if session.ends <= os.time() then sessions[id] = nil end
+app:post("/login", by_address, function(req, res)
+  local name, password, stays = sent(req)
+  if not by_name:take(name:lower()) then return show(req, res, "login", 429, "Too many tries: wait a while.", name) end
+  local user = db:one("SELECT name, hash FROM users WHERE name = ?", name)
+  if not crypto.verifyPassword(password, user and user.hash) then -- as slow where there is nobody of that name
+    return show(req, res, "login", 422, "This name and password do not belong together.", name)
   end
-end, 60000):unref()
-server:listen(process.env.PORT or 8080, "127.0.0.1", function()
-  print("listening on http://127.0.0.1:" .. server:address().port)
+  by_name:reset(name:lower())
+  return enter(req, res, user.name, stays)
 end)
+
+app:post("/logout", function(req, res) return req.session:destroy() and res:redirect(303, "/") end)
+return app

@@ -7,6 +7,7 @@
 --   browser:click(css)  browser:type(css, text)  browser:upload(css, path)
 --   browser:run(javascript, ...) -> its value                 the body of a function
 --   browser:wait_for(javascript, what)                        until it is true
+--   browser:cookies() -> those of the page by name, each {value, httpOnly, secure, sameSite, expiry}
 --   browser:errors() -> what the page has logged as errors
 --   browser:scheme("dark" | "light")  browser:size(width, height)
 --   browser:screenshot(path)
@@ -163,6 +164,14 @@ end
 function Browser:upload(css, path)
   ask(self, "POST", element(self, css) .. "/value", { text = path })
   return self
+end
+
+--- The cookies that the page's address would be sent, HttpOnly ones too.
+---@return table<string, table>
+function Browser:cookies()
+  local cookies = {}
+  for _, cookie in ipairs(ask(self, "GET", "/cookie")) do cookies[cookie.name] = cookie end
+  return cookies
 end
 
 --- What the pages have logged as errors since this was asked last.
