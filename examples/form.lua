@@ -1,9 +1,9 @@
 -- A guest book: a form that no other site can send, and a page in which nothing that
 -- a guest writes can run: luaserve examples/form.lua
-local http, fs, luaserve, crypto = require "http", require "fs", require "luaserve", require "crypto"
+local http, fs, luaserve = require "http", require "fs", require "luaserve"
 
 local helmet = luaserve.helmet { csp = true } -- scripts and styles need the page's nonce
-local csrf = luaserve.csrf { secret = process.env.SECRET or crypto.randomUUID() }
+local csrf = luaserve.csrf { secret = process.env.SECRET }
 local page = luaserve.template.compile(fs.readFileSync(__dirname .. "/form.html"))
 
 local entries = {} -- {name, text, time}, the newest first

@@ -80,18 +80,24 @@ local function set_cookie(state, res, value, age)
   res:appendHeader("Set-Cookie", cookies.format(req, cookie_name(settings, req), value or "", options, 1))
 end
 
+local function signed_text(settings, id, life)
+  return "session " .. settings.name .. "=" .. id .. (life and "." .. life or "")
+end
+
 --- What is in the cookie: ID.SIGNATURE, or ID.LIFE.SIGNATURE where it has a life of its own.
 local function cookie_text(state)
-  local text = state.life and ("%s.%d"):format(state.id, state.life) or state.id
-  return text .. "." .. state.keys.signer:sign("session " .. state.settings.name .. "=" .. text)
+  local life = state.life and ("%d"):format(state.life)
+  local signature = state.keys.signer:sign(signed_text(state.settings, state.id, life))
+  return state.id .. (life and "." .. life or "") .. "." .. signature
 end
 
 --- The id that the client has, where we have signed it; its life; and whether with an old secret.
 local function given_id(state, value)
-  local text, signature = value:match("^([%w_.-]+)%.([%w_-]+)$")
-  local id, life = (text or ""):match("^([%w_-]+)%.?(%d*)$")
+  local id, signature = value:match("^([%w_-]+)%.([%w_-]+)$")
+  local life
+  if not id then id, life, signature = value:match("^([%w_-]+)%.(%d+)%.([%w_-]+)$") end
   if not id or #id ~= 24 then return nil end
-  local which = state.keys.signer:verify("session " .. state.settings.name .. "=" .. text, signature)
+  local which = state.keys.signer:verify(signed_text(state.settings, id, life), signature)
   if which then return id, tonumber(life), which > 1 end
 end
 

@@ -19,9 +19,9 @@ describe("a session that is to be remembered", function()
   ]]
   local PERSISTENT = "; Max%-Age=8640000; Expires=[^;]+; HttpOnly"
 
-  for _, store in ipairs { "shared", "cookie" } do
+  for _, store in ipairs { '"shared"', '"cookie"', 'luaserve.sqlite.open(":memory:")' } do
     it("lives longer, in a cookie that outlives the browser: " .. store, function()
-      local server = serve(('{ secret = "12345678", store = "%s", ttl = 1, cookie = { persistent = false } }')
+      local server = serve(('{ secret = "12345678", store = %s, ttl = 1, cookie = { persistent = false } }')
         :format(store), BODY)
       local kim, sam = visitor(server), visitor(server)
       kim.get("/login")

@@ -203,6 +203,39 @@ describe("a session", function()
     assert.are.equal('{"a":1,"b":2,"c":3}', (kim.get()))
   end)
 
+  it("keeps what requests change at once in several workers", function()
+    local server = helper.serve([[
+      local session = require("luaserve").session { secret = "12345678" }
+      return function(req, res)
+        return session(req, res, function()
+          local s, n = req.session, 0
+          if req.query.key then s[req.query.key] = process.pid end
+          if req.path == "/slow" then require("timers").sleep(5) end
+          for _ in pairs(s) do n = n + 1 end
+          return ("%d %d"):format(n, process.pid)
+        end)
+      end
+    ]], { listen = true, args = { "--workers", "2" } })
+    local kim, conns, pids, workers = visitor(server), {}, {}, 0
+    local function note(body)
+      local pid = body:match("%d+$")
+      if not pids[pid] then pids[pid], workers = true, workers + 1 end
+    end
+    kim.get("/?key=first")
+    helper.wait_for(function()
+      note((kim.get()))
+      return workers == 2
+    end, "both workers", 20)
+    for i = 1, 60 do
+      conns[i] = helper.connect(server)
+      conns[i]:send(("GET /slow?key=k%d HTTP/1.1\r\nHost: x\r\nCookie: %s\r\n\r\n"):format(i, kim.cookie()))
+    end
+    pids, workers = {}, 0
+    for i = 1, 60 do note(conns[i]:read_response().body) end
+    assert.are.equal(2, workers)
+    assert.are.equal("61", kim.get():match("^%d+"))
+  end)
+
   it("stays ended where another request that had it changes it later", function()
     local server = serve(SECRET, [[
       local s = req.session
