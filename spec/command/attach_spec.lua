@@ -68,7 +68,7 @@ end
 "\255\0"
 ]])
     assert.same({ 0, "" }, { r.code, r.err })
-    assert.equal('2\t"ä"\none\tnil\t2\n"hello"\n42\n1\n2\n"\255\\000"\n', r.out)
+    assert.equal('2\t"ä"\none\tnil\t2\n"hello"\n42\n1\n2\n"\\255\\000"\n', r.out)
     r = attach(server, "shared, mine\nrequire('process').pid")
     assert.equal("41\tnil\n" .. server.pid .. "\n", r.out)
   end)

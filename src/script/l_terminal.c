@@ -35,9 +35,14 @@ static volatile sig_atomic_t strikes; /* of Ctrl-C, since one was heard of */
 
 static void restore(void)
 {
-    if (is_raw)
-        tcsetattr(STDIN_FILENO, TCSADRAIN, &usual);
+    static const char unmarked[] = "\33[?2004l"; /* pastes */
+
+    if (!is_raw)
+        return;
     is_raw = false;
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &usual);
+    if (write(STDOUT_FILENO, unmarked, sizeof unmarked - 1) < 0)
+        return;
 }
 
 static bool set_raw(void)

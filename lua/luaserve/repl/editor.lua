@@ -25,8 +25,10 @@ end
 
 -- ---- drawing
 
+local write_raw = io.stdout.write -- the prompt puts another in its place
+
 local function write(...)
-  io.stdout:write(...)
+  write_raw(io.stdout, ...)
   io.stdout:flush()
 end
 
@@ -56,15 +58,18 @@ local function leave(self, mark)
   self.row = 1
 end
 
---- Takes the text off the screen, for others to write there; show draws it again.
+--- Takes the text off the screen, for others to write there; show draws it again, below a line that others have not
+-- ended.
 function Editor:hide()
   if not self.active then return end
   write(to_start(self))
   self.row = 1
 end
 
-function Editor:show()
-  if self.active then draw(self) end
+function Editor:show(is_unended)
+  if not self.active then return end
+  if is_unended then write("\r\n") end
+  draw(self)
 end
 
 -- ---- changing the text

@@ -5,6 +5,7 @@
 -- names, and run(text) -> ok, text, which waits; interrupt() is called when Ctrl-C is pressed meanwhile. Where there
 -- is nobody any more to run lines it has closed() -> exit code, which says so.
 local core = require "luaserve.core"
+local native = require "luaserve.core.process"
 local process = require "process"
 local terminal = require "luaserve.core.terminal"
 
@@ -12,25 +13,33 @@ local M = {}
 
 local PROMPT, CONTINUED = "> ", ">> "
 
-local function print_text(text)
-  io.stdout:write(text, "\n")
-  io.stdout:flush()
+local function say(stream, text)
+  if text then stream:write(text, "\n") end
+  stream:flush()
 end
 
 -- ---- a terminal
 
 --- Has what is printed and logged appear above the line that is being edited.
 local function share_screen(editor)
-  local function around(fn)
+  local function around(fn, is_whole)
     return function(...)
       editor:hide()
-      fn(...)
-      editor:show()
+      local returned = fn(...)
+      local last = select("#", ...) > 0 and select(-1, ...) or "\n"
+      editor:show(not is_whole and tostring(last):sub(-1) ~= "\n")
+      return returned
     end
   end
-  rawset(_G, "print", around(print))
+  local methods = getmetatable(io.stdout).__index
+  local write, shown = methods.write, around(methods.write)
+  rawset(methods, "write", function(file, ...)
+    if file == io.stdout or file == io.stderr then return shown(file, ...) end
+    return write(file, ...)
+  end)
+  rawset(_G, "print", around(print, true))
   rawset(io, "write", around(io.write))
-  core.log = around(core.log)
+  core.log = around(core.log, true)
 end
 
 local function watch_signals(editor, state, backend)
@@ -66,7 +75,7 @@ local function run_on_terminal(backend, history_name)
       state.running = true
       local _, result = backend.run(text)
       state.running = false
-      if result then print_text(result) end
+      if result then say(io.stdout, result) end
     end
     if backend.closed then return backend.closed() end
   end
@@ -91,10 +100,18 @@ local function lines_of_input()
   end
 end
 
---- Runs the lines of the input, without a prompt; the first error ends it.
+--- Where a person types whose terminal cannot edit lines: says that there may be more.
+local function invite(is_typed, text)
+  if not is_typed then return end
+  io.stdout:write(text and CONTINUED or PROMPT)
+  io.stdout:flush()
+end
+
+--- Runs the lines of the input, up to the first error; those that are typed all.
 ---@return integer code
-local function run_piped(backend)
-  local text
+local function run_lines(backend, is_typed)
+  local text = nil
+  invite(is_typed)
   for line in lines_of_input() do
     if backend.closed then return backend.closed() end
     text = text and text .. "\n" .. line or line
@@ -103,21 +120,22 @@ local function run_piped(backend)
     elseif backend.is_complete(text) then
       local ok, result = backend.run(text)
       if backend.closed then return backend.closed() end
-      if result and not ok then io.stderr:write(result, "\n") elseif result then print_text(result) end
-      if not ok then return 1 end
+      say(ok and io.stdout or io.stderr, result)
+      if not ok and not is_typed then return 1 end
       text = nil
     end
+    invite(is_typed, text)
   end
   if not text then return 0 end
   local _, result = backend.run(text) -- says what is missing
   if backend.closed then return backend.closed() end
-  io.stderr:write(result or "", "\n")
+  say(io.stderr, result)
   return 1
 end
 
 --- Whether there is a terminal on which lines can be edited.
 local function can_edit()
-  local native, term = require "luaserve.core.process", process.env.TERM
+  local term = process.env.TERM
   return native.isTerminal(0) and native.isTerminal(1) and term ~= nil and term ~= "dumb"
 end
 
@@ -126,8 +144,9 @@ end
 ---@param options {history: string, welcome: string}
 ---@return integer code the exit code
 function M.run(backend, options)
-  if not can_edit() then return run_piped(backend) end
-  print_text(options.welcome)
+  local is_typed = native.isTerminal(0)
+  if is_typed then say(io.stdout, options.welcome) end
+  if not can_edit() then return run_lines(backend, is_typed) end
   return run_on_terminal(backend, options.history)
 end
 

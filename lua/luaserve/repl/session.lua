@@ -7,7 +7,6 @@ local task = require "luaserve.core.task"
 local M = {}
 
 local load_text = rawget(_G, "loadstring") or load
-local unpack = table.unpack or unpack
 
 local FRAMES = 6 -- of a traceback that are shown
 local CHUNK = "=(line)"
@@ -47,14 +46,14 @@ end
 ---@param text string
 ---@return function?, string? message, boolean? incomplete
 function Session:compile(text)
-  local fn = load_text("return " .. text:gsub("^%s*=", "", 1), CHUNK, "t", self.env)
+  local fn, as_value = load_text("return " .. text:gsub("^%s*=", "", 1), CHUNK, "t", self.env)
   if fn then return fn end
   local lifted, names = locals.lift(text)
   local message
   fn, message = load_text(lifted, CHUNK, "t", self.env)
   if not fn then
     fn = load_text(text, CHUNK, "t", self.env) -- lifting is no reason to fail
-    if not fn then return nil, message, is_incomplete(message) end
+    if not fn then return nil, message, is_incomplete(message) or is_incomplete(as_value) end
     return fn
   end
   for _, name in ipairs(names) do
@@ -95,6 +94,21 @@ local function failure(err)
   return "error: " .. text .. (trace ~= "" and "\n" .. trace or "")
 end
 
+local function escaped(byte) return ("\\%03d"):format(byte:byte()) end
+
+--- Bytes that are no UTF-8 would leave a terminal in disorder.
+local function printable(text)
+  return (text:gsub("[\128-\255]+", function(run)
+    return (run:gsub("[\192-\255]?[\128-\191]*", function(c)
+      local lead = c:byte() or 0
+      local length = lead >= 0xF5 and 0 or lead >= 0xF0 and 4 or lead >= 0xE0 and 3 or lead >= 0xC2 and 2 or 0
+      if length == #c then return nil end
+      if length > 0 and length < #c then return c:sub(1, length) .. c:sub(length + 1):gsub(".", escaped) end
+      return (c:gsub(".", escaped))
+    end))
+  end))
+end
+
 local function packed(...) return { n = select("#", ...), ... } end
 
 local function run(self, fn)
@@ -103,7 +117,7 @@ local function run(self, fn)
   if results.n == 1 then return true, nil end
   self.values._ = results[2]
   local texts = {}
-  for i = 2, results.n do texts[i - 1] = inspect(results[i]) end
+  for i = 2, results.n do texts[i - 1] = printable(inspect(results[i])) end
   return true, table.concat(texts, "\t")
 end
 
@@ -132,5 +146,4 @@ function Session:complete(text)
   return require("luaserve.repl.complete").find(self, text)
 end
 
-M.unpack = unpack
 return M
