@@ -229,11 +229,13 @@ function parse_type(text, at)
   while true do
     at = parse_one(text, at)
     at = text:match("^%[%]()", at) or at
-    at = text:match("^%?()", at) or at
     local behind = text:match("^ *| *()", at)
-    if not behind then return at end
+    if not behind then break end
     at = behind
   end
+  at = text:match("^%?()", at) or at -- of all that stands before it
+  if text:find("^|", at) then error("'?' stands at the end of a type, or in parentheses: " .. text, 0) end
+  return at
 end
 
 local TAGS = {
@@ -302,7 +304,7 @@ describe("the library for editors", function()
 
   it("notices what is wrong with a type", function()
     for _, text in ipairs { "param x", "param x Nothing", "return fun(a: string", "field a {b: }", "type string|",
-      "return table<string, >" } do
+      "type string?|table", "return table<string, >" } do
       local tag, rest = text:match("^(%a+) (.*)$")
       assert.is_false(pcall(TAGS[tag], rest), text)
     end
