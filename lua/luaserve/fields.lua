@@ -3,7 +3,9 @@
 local crypto = require "crypto"
 local native = require "luaserve.core.body"
 
-local M = {}
+local M = {
+  trusting = false, -- whether an app of this process trusts proxies: see luaserve/proxy.lua
+}
 
 --- Sets a field of the answer, and of the one that a failure gives instead.
 ---@param req IncomingMessage
@@ -43,9 +45,8 @@ end
 ---@param req IncomingMessage
 ---@return boolean
 function M.is_secure(req)
-  local secure = req.secure
-  if secure == nil then secure = req.socket.encrypted end
-  return secure and true or false
+  if not M.trusting then return native.encrypted(req) end
+  return req.secure and true or false
 end
 
 return M

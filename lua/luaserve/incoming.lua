@@ -109,10 +109,12 @@ end
 
 -- ---- what is loaded when it is first used: lua/luaserve/ask.lua
 
+local ask
 for _, name in ipairs { "get", "is", "accepts", "acceptsEncodings", "acceptsLanguages", "acceptsCharsets" } do
   Request[name] = function(self, ...)
     if type(self) ~= "table" then error("req or res expected; call the method with ':'", 2) end
-    return require("luaserve.ask")[name](self, ...)
+    ask = ask or require("luaserve.ask")
+    return ask[name](self, ...)
   end
 end
 
@@ -122,12 +124,18 @@ function request.getters.signedCookies(self)
   return values
 end
 
+local proxy
 for _, name in ipairs { "ips", "hostname", "protocol", "secure" } do
-  request.getters[name] = function(self) return require("luaserve.proxy")[name](self) end
+  request.getters[name] = function(self)
+    proxy = proxy or require("luaserve.proxy")
+    return proxy[name](self)
+  end
 end
 
+local session_of
 function request.getters.session(self)
-  return require("luaserve.session").of(self)
+  session_of = session_of or require("luaserve.session").of
+  return session_of(self)
 end
 
 M.meta = { __index = request.index, __metatable = false, __name = "IncomingMessage" }

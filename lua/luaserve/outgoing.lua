@@ -44,26 +44,37 @@ end)
 
 -- ---- hooks
 
-local committing = { "write", "finish", "end", "flushHeaders" }
+local set_meta = debug.setmetatable
+
+--- What sends the head, of a response that has hooks.
+local Hooked = setmetatable({}, { __index = Response })
 
 --- Runs the hooks, once, before whatever commits the head goes on.
 local function run_hooks(res)
   local hooks = rawget(res, "_hooks")
   if not hooks then return end
   rawset(res, "_hooks", nil)
-  for _, name in ipairs(committing) do rawset(res, name, nil) end
-  for _, hook in ipairs(hooks) do hook(res) end
+  set_meta(res, M.meta)
+  if type(hooks) == "function" then return hooks(res) end
+  local run = hooks.run
+  if run then return run(res, hooks) end
+  for i = 1, #hooks do hooks[i](res) end
 end
 
 M.run_hooks = run_hooks
 
-local wrappers = {}
-for _, name in ipairs(committing) do
-  wrappers[name] = function(res, ...)
+for _, name in ipairs { "write", "finish", "end", "flushHeaders" } do
+  Hooked[name] = function(res, ...)
     run_hooks(res)
     return Response[name](res, ...)
   end
 end
+
+--- A response with hooks: its field _hooks is a function, a list of them, or a session's state, which has the
+--- method run.
+local hooked = { __index = Hooked, __newindex = response.assign, __metatable = false, __name = "ServerResponse" }
+
+M.hooked = hooked
 
 --- Calls fn(res) once, before the head leaves, in the coroutine that commits it;
 --- it may set headers and wait.
@@ -74,11 +85,15 @@ function Response:onHead(fn)
   if self.headersSent then error("Cannot set headers after they are sent to the client", 2) end
   local hooks = rawget(self, "_hooks")
   if not hooks then
-    hooks = {}
-    rawset(self, "_hooks", hooks)
-    for name, wrapper in pairs(wrappers) do rawset(self, name, wrapper) end
+    rawset(self, "_hooks", fn) -- alone, as nearly always
+    set_meta(self, hooked)
+  elseif type(hooks) == "function" then
+    rawset(self, "_hooks", { hooks, fn })
+  elseif hooks.run then
+    rawset(self, "_hooks", { function(res) return hooks.run(res, hooks) end, fn })
+  else
+    hooks[#hooks + 1] = fn
   end
-  hooks[#hooks + 1] = fn
   return self
 end
 
@@ -149,11 +164,13 @@ end
 
 -- ---- what is loaded when it is first used: lua/luaserve/reply.lua
 
+local reply
 for _, name in ipairs { "status", "send", "json", "html", "text", "redirect", "cookie", "clearCookie", "sendFile",
   "download", "attachment", "render", "type", "vary" } do
   Response[name] = function(self, ...)
     if type(self) ~= "table" then error("req or res expected; call the method with ':'", 2) end
-    return require("luaserve.reply")[name](self, ...)
+    reply = reply or require("luaserve.reply")
+    return reply[name](self, ...)
   end
 end
 

@@ -1,6 +1,8 @@
 --- Who is asking, where proxies stand in between: req.ip, ips, hostname, protocol and
 --- secure, by the X-Forwarded fields of those proxies that the setting "trust proxy" names.
 local core = require "luaserve.core"
+local encrypted = require("luaserve.core.body").encrypted
+local fields = require "luaserve.fields"
 local getters = require("luaserve.core.request").getters
 
 local M = {}
@@ -144,6 +146,7 @@ function M.compile(value)
   if value == nil then return nil end
   compiled[value] = compile(value)
   getters.ip = ip_of
+  fields.trusting = true
   return value
 end
 
@@ -200,8 +203,8 @@ end
 ---@param req IncomingMessage
 ---@return string
 function M.protocol(req)
-  local protocol = req.socket.encrypted and "https" or "http"
-  local said = req.headers["x-forwarded-proto"]
+  local protocol = encrypted(req) and "https" or "http"
+  local said = trust_of(req) and req.headers["x-forwarded-proto"]
   if said and trusts(req) then
     said = first_of(said):lower()
     if said:find("^%a[%w+.-]*$") then protocol = said end
@@ -214,7 +217,7 @@ end
 ---@param req IncomingMessage
 ---@return boolean
 function M.secure(req)
-  local secure = req.protocol == "https"
+  local secure = (rawget(req, "protocol") or M.protocol(req)) == "https"
   rawset(req, "secure", secure)
   return secure
 end

@@ -9,6 +9,7 @@
 local check_options = require("luaserve.options").check
 local cookies = require "luaserve.cookies"
 local core = require "luaserve.core"
+local core_session = require "luaserve.core.session"
 local fields = require "luaserve.fields"
 local new_error = require("luaserve").new_error
 local native = require "luaserve.core.body"
@@ -20,6 +21,7 @@ local values = require "luaserve.core.store"
 local M = {}
 
 local unpack = table.unpack or unpack
+local given, same, untouched = core_session.given, core_session.same, core_session.untouched
 
 local DAY = 24 * 60 * 60
 local RENEWAL = 10 -- a tenth of the time to live may pass before it is renewed
@@ -44,7 +46,7 @@ local function keys_of(settings, req)
       error("a secret of sessions is a string of 8 bytes or more; 32 random ones are good", 0)
     end
   end
-  keys = { secret = secret, list = list, signer = reply.signer(unpack(list)) }
+  keys = { secret = secret, list = list, signer = reply.signer(unpack(list)), memo = core_session.memo() }
   settings.keys = keys
   return keys
 end
@@ -53,14 +55,17 @@ end
 
 --- Its name. On TLS no other host of the domain can set it, where that is possible.
 local function cookie_name(settings, req)
-  local cookie = settings.cookie
-  if cookie.domain or (cookie.path or "/") ~= "/" or cookie.secure == false then return settings.name end
-  return (cookie.secure or fields.is_secure(req)) and "__Host-" .. settings.name or settings.name
+  return settings.fixed_name or fields.is_secure(req) and settings.host_name or settings.name
 end
 
 --- The seconds that the session lives.
 local function life_of(state)
   return state.life or state.settings.ttl
+end
+
+--- The seconds after which the time to live is to begin anew, and the cookie to be sent again.
+local function renewal_of(state)
+  return state.settings.rolling and life_of(state) / RENEWAL or math.huge
 end
 
 --- Adds the cookie to the answer; value nil takes it away.
@@ -80,25 +85,10 @@ local function set_cookie(state, res, value, age)
   res:appendHeader("Set-Cookie", cookies.format(req, cookie_name(settings, req), value or "", options, 1))
 end
 
-local function signed_text(settings, id, life)
-  return "session " .. settings.name .. "=" .. id .. (life and "." .. life or "")
-end
-
 --- What is in the cookie: ID.SIGNATURE, or ID.LIFE.SIGNATURE where it has a life of its own.
 local function cookie_text(state)
-  local life = state.life and ("%d"):format(state.life)
-  local signature = state.keys.signer:sign(signed_text(state.settings, state.id, life))
-  return state.id .. (life and "." .. life or "") .. "." .. signature
-end
-
---- The id that the client has, where we have signed it; its life; and whether with an old secret.
-local function given_id(state, value)
-  local id, signature = value:match("^([%w_-]+)%.([%w_-]+)$")
-  local life
-  if not id then id, life, signature = value:match("^([%w_-]+)%.(%d+)%.([%w_-]+)$") end
-  if not id or #id ~= 24 then return nil end
-  local which = state.keys.signer:verify(signed_text(state.settings, id, life), signature)
-  if which then return id, tonumber(life), which > 1 end
+  local settings, text = state.settings, state.life and ("%s.%d"):format(state.id, state.life) or state.id
+  return text .. "." .. keys_of(settings, state.req).signer:sign(settings.prefix .. text)
 end
 
 -- ---- what has changed
@@ -119,14 +109,19 @@ local function take_prints(data)
   return prints
 end
 
---- The names of what was changed, added or removed since it was loaded; nil: none.
-local function changes_of(state)
-  local data, prints, changed = state.data, state.prints, nil
+local function check_names(data)
   for i = 1, #RESERVED do
     if rawget(data, RESERVED[i]) ~= nil then
       error("req.session." .. RESERVED[i] .. " is the session's own: take another name", 0)
     end
   end
+end
+
+--- The names of what was changed, added or removed since it was loaded, of which state.bytes are the
+--- record; nil: none.
+local function changes_of(state)
+  local bytes = state.bytes
+  local data, prints, changed = state.data, bytes and take_prints((core_session.unpack(bytes))) or {}, nil
   for name, value in pairs(data) do
     if prints[name] ~= print_of(name, value) then
       changed = changed or {}
@@ -178,33 +173,40 @@ local function drop_old(state)
   local dropped = state.dropped
   if not dropped then return end
   for i = 1, #dropped do
-    local _, failure = state.store:destroy(dropped[i])
+    local _, failure = state.settings.store:destroy(dropped[i])
     if failure then fail(state, failure) end
   end
   state.dropped, state.gone = nil, true
 end
 
---- Whether the time to live is to begin anew, and the cookie to be sent again.
-local function is_due(state, now)
-  local settings = state.settings
-  return state.fresh or state.resign or settings.rolling and now - state.at >= life_of(state) / RENEWAL
+--- The record of what is there; raises where it cannot be kept.
+local function pack(state)
+  local bytes = values.encode { state.data, state.at }
+  if not bytes then changes_of(state) end -- which says where
+  return bytes or error("req.session: its tables are too deep", 0)
 end
 
 --- Stores what is to be stored. Returns whether the cookie has to follow.
 local function store(state)
   if state.without then return false end
-  local now = os.time()
-  local changed, due = changes_of(state), is_due(state, now)
+  local now, data, bytes, place, _ = os.time(), state.data, state.bytes, state.settings.store, nil
+  local due, changed = now >= state.dueAt, not (bytes and same(data, bytes))
+  if not changed and not due then return false end
+  check_names(data)
+  if bytes then _, state.at = core_session.unpack(bytes) end
+  local empty = state.fresh and next(data) == nil
+  if not empty then
+    if state.fresh or state.settings.rolling and due then state.at = now end
+    bytes = pack(state)
+  end
   drop_old(state)
-  if state.fresh and next(state.data) == nil then return false end
-  if not changed and (state.fresh or not due) then return false end
-  if state.fresh or state.settings.rolling and due then state.at = now end
+  if empty then return false end
   new_id(state)
-  local left = math.max(1, state.at + life_of(state) - now)
-  state.left = left
-  if not checked(state, state.store:save(state, changed, left)) then return false end -- another request has ended it
-  state.fresh, state.resign, state.prints = false, false, take_prints(state.data)
-  return due or state.store.in_cookie
+  state.left = math.max(1, state.at + life_of(state) - now)
+  local saved = checked(state, place:save(state, changed and changes_of, state.left, bytes))
+  if not saved then return false end -- another request has ended it
+  state.fresh, state.bytes, state.dueAt = false, bytes, state.at + renewal_of(state)
+  return due or place.in_cookie
 end
 
 local function commit(state, res)
@@ -212,7 +214,7 @@ local function commit(state, res)
     error("req.session is a table to be filled, not to be replaced; req.session:destroy() empties it", 0)
   end
   if store(state) then
-    local value = state.store.in_cookie and state.sealed
+    local value = state.settings.store.in_cookie and state.sealed
     set_cookie(state, res, value or cookie_text(state), state.left)
   elseif state.gone and state.has_cookie then
     set_cookie(state, res, nil)
@@ -225,16 +227,16 @@ end
 ---@field id string
 local Session = {}
 
+--- A session's metatable is its state.
 local function state_of(session, name)
-  local meta = getmetatable(session)
-  local state = type(meta) == "table" and meta.state
-  if not state then error(("call req.session:%s() with a colon"):format(name), 3) end
-  if state.closed and not state.res then return state end
-  return state
+  local state = getmetatable(session)
+  if type(state) == "table" and state.settings and state.req then return state end
+  error(("call req.session:%s() with a colon"):format(name), 3)
 end
 
 local function check_open(state)
-  if state.res.headersSent then
+  local res = native.response(state.req)
+  if not res or res.headersSent then
     error("the session's cookie is part of the answer's head, which has been sent", 3)
   end
 end
@@ -250,7 +252,7 @@ local function leave(state)
     state.dropped = state.dropped or {}
     table.insert(state.dropped, state.id)
   end
-  state.fresh, state.id, state.version, state.prints = true, nil, nil, {}
+  state.fresh, state.id, state.version, state.bytes, state.dueAt = true, nil, nil, nil, 0
 end
 
 --- Gives the session another id, and keeps what is in it: for when somebody logs in
@@ -287,7 +289,7 @@ function Session:remember(seconds)
   check_there(state)
   local valid = seconds == nil or type(seconds) == "number" and seconds >= 1 and seconds <= MOST
   if not valid then error("session:remember takes a number of seconds, from 1 to 400 days", 2) end
-  state.life, state.resign = seconds and math.floor(seconds), true
+  state.life, state.dueAt = seconds and math.floor(seconds), 0
   return self
 end
 
@@ -297,57 +299,94 @@ end
 ---@return string? message
 function Session:save()
   local state = state_of(self, "save")
-  if state.fresh or state.store.in_cookie then check_open(state) end
-  state.due = store(state) or state.due
+  if state.fresh or state.settings.store.in_cookie then check_open(state) end
+  state.saved = store(state) or state.saved
   if state.without then return nil, state.without end
   return self
 end
 
 local function index(session, name)
-  if name == "id" then return new_id(getmetatable(session).state) end
+  if name == "id" then return new_id(getmetatable(session)) end
   return Session[name]
 end
 
 -- ---- loading
 
-local function load(state)
-  local text = state.req.cookies[cookie_name(state.settings, state.req)]
+--- The whole session of its cookie.
+local function unseal(state, text)
   state.has_cookie = text ~= nil
-  if type(text) ~= "string" then return nil end
-  if state.store.in_cookie then return state.store:unseal(state, text) end
-  local id, life, is_old = given_id(state, text)
-  local data = id and checked(state, state.store:load(state, id))
-  if not data or state.at + (life or state.settings.ttl) <= os.time() then return nil end
-  state.id, state.life, state.resign = id, life, is_old
+  return type(text) == "string" and state.settings.store:unseal(state, text) or nil
+end
+
+--- What a store of the script's own has of the session that the cookie says.
+local function ask(state, name)
+  local settings, keys = state.settings, state.keys
+  local id, which, life = given(state.req, name, keys.signer, keys.memo, settings.prefix)
+  if id == nil then return nil end
+  state.has_cookie = true
+  local data = id and checked(state, settings.store:load(state, id))
+  if not data or state.at + (life or settings.ttl) <= os.time() then return nil end
+  state.id, state.life, state.resign = id, life, which > 1
   return data
 end
 
-local function on_head(state)
-  return function(res)
-    if state.due then -- by save, whose cookie has not been sent
-      state.resign = true
-    end
-    return commit(state, res)
+--- Before the head leaves. As nearly always, nothing has changed and nothing is due.
+local function on_head(res, state)
+  local bytes = state.bytes
+  if state.saved then
+    state.dueAt = 0 -- by save, whose cookie has not been sent
+  elseif bytes and untouched(state.req, state.data, bytes, state.dueAt) then
+    return
   end
+  return commit(state, res)
+end
+
+local State = { __index = { fresh = false, has_cookie = true, run = on_head, dueAt = 0 } }
+
+local attach = core_session.attacher(index, State, require("luaserve.outgoing").hooked)
+
+--- A session that is new, or not in the shared store.
+local function begin(state, name)
+  local req, place, data = state.req, state.settings.store, nil
+  if not place.table then
+    if place.in_cookie then data = unseal(state, req.cookies[name]) else data = ask(state, name) end
+    local loaded = rawget(req, "session") -- by another coroutine, while a store was asked
+    if loaded then return loaded end
+  end
+  if data then
+    state.bytes = values.encode { data, state.at }
+    state.dueAt = state.resign and 0 or state.at + renewal_of(state)
+  else
+    data, state.fresh = {}, true
+  end
+  state.data = data
+  rawset(req, "session", setmetatable(data, setmetatable(state, State)))
+  local res = native.response(req)
+  if res and not res.headersSent then res:onHead(function(answer) return on_head(answer, state) end) end
+  return data
 end
 
 --- The session of a request: what req.session is when it is first touched.
 ---@param req IncomingMessage
 ---@return luaserve.Session
 function M.of(req)
-  local settings = rawget(req, "_sessions")
+  local settings = req._sessions
   if not settings then core.raise("req.session needs the middleware: app:use(luaserve.session())") end
-  local state = { settings = settings, req = req, res = native.response(req), fresh = true, at = 0 }
-  state.keys, state.store = keys_of(settings, req), settings.store
-  local data = load(state)
-  local loaded = rawget(req, "session") -- by another coroutine, while a store was asked
-  if loaded then return loaded end
-  state.fresh, state.data = data == nil, data or {}
-  state.prints = take_prints(state.data)
-  setmetatable(state.data, { __index = index, __name = "Session", state = state })
-  rawset(req, "session", state.data)
-  if not state.res.headersSent then state.res:onHead(on_head(state)) end
-  return state.data
+  local keys, place, fixed, has_cookie = keys_of(settings, req), settings.store, settings.fixed_name, false
+  if fields.trusting and not fixed then fixed = cookie_name(settings, req) end
+  if place.open and not place.table then place:open() end
+  if place.table then
+    local data, state, message = attach(req, fixed or settings.name, keys.signer, keys.memo, settings.prefix, settings,
+      place.table, settings.ttl, settings.rolling and RENEWAL or 0, not fixed and settings.host_name or nil)
+    if data then
+      if state then native.response(req):onHead(function(res) return on_head(res, state) end) end
+      return data
+    end
+    if message then error("session: " .. message, 0) end
+    has_cookie = data == false
+  end
+  return begin({ __index = index, settings = settings, keys = keys, req = req, has_cookie = has_cookie, at = 0 },
+    fixed or cookie_name(settings, req))
 end
 
 -- ---- the middleware
@@ -375,6 +414,12 @@ local function check_ttl(ttl)
   end
 end
 
+--- The cookie's name where it is the same over TLS and without.
+local function fixed_name(name, cookie)
+  if cookie.domain or (cookie.path or "/") ~= "/" or cookie.secure == false then return name end
+  return cookie.secure and "__Host-" .. name or nil
+end
+
 --- Middleware that gives requests a `req.session`. Options: secret, a string or a list
 --- whose first one signs (else the app's, else a random one); store, "shared" (the
 --- default), "cookie", a client of Redis, a database of SQLite, or a table with the methods
@@ -396,9 +441,10 @@ function M.middleware(options)
   if options.onError and not without and options.onError ~= "503" then
     core.raise('the option onError of session is "503" or "without"')
   end
-  local settings = { secret = options.secret, ttl = options.ttl or DAY, rolling = options.rolling ~= false, name = name,
-    cookie = check_options("session's cookie", options.cookie, KNOWN_COOKIE), store = stores.new(options.store),
-    without = without }
+  local cookie = check_options("session's cookie", options.cookie, KNOWN_COOKIE)
+  local settings = { without = without, secret = options.secret, ttl = options.ttl or DAY, name = name,
+    rolling = options.rolling ~= false, fixed_name = fixed_name(name, cookie), host_name = "__Host-" .. name,
+    prefix = "session " .. name .. "=", cookie = cookie, store = stores.new(options.store) }
   if settings.secret then keys_of(settings) end
   return function(req, _, next)
     rawset(req, "_sessions", settings)

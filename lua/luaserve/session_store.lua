@@ -7,6 +7,7 @@ local core = require "luaserve.core"
 local resolve_store = require("luaserve.options").store
 local crypto = require "crypto"
 local native = require "luaserve.core.store"
+local read, swap = require("luaserve.core.session").read, require("luaserve.core.session").swap
 local unbase64 = require("luaserve.core.crypto").unbase64
 
 local M = {}
@@ -23,9 +24,9 @@ local function open(name)
   return opened or fail(message)
 end
 
---- Puts what a request has changed into what is there.
-local function merge(into, state, changed)
-  for name in pairs(changed or {}) do into[name] = state.data[name] end
+--- Puts what a request has changed, names, into what is there.
+local function merge(into, state, names)
+  for name in pairs(names or {}) do into[name] = state.data[name] end
   return into
 end
 
@@ -34,41 +35,32 @@ end
 local Shared = {}
 Shared.__index = Shared
 
-local function table_of(self)
+--- The table is read by C (luaserve.core.session), together with the cookie.
+function Shared:open()
   self.table = self.table or open(TABLE)
-  return self.table
 end
 
-function Shared:load(state, id)
-  local version, record = native.read(table_of(self), id)
-  if not version then fail(record) end
-  if version == 0 then return nil end
-  state.version, state.at = version, record[2]
-  return record[1]
-end
-
---- Stores all of it where nobody has since it was loaded, else what was changed. What is there once we
+--- Stores all of it, bytes, where nobody has since it was loaded, else what was changed. What is there once we
 --- have stored may be another's, too: state.version is false then, and nothing is stored whole again.
-function Shared:save(state, changed, left)
-  local sessions, version, record = table_of(self), state.version, { state.data, state.at }
+function Shared:save(state, changes_of, left, bytes)
+  local sessions, version, names = self.table, state.version, nil
   if version == nil then version = 0 end
   while true do
     local done, message = false, nil
-    if version then done, message = native.swap(sessions, state.id, version, record, left) end
+    if version then done, message = swap(sessions, state.id, version, bytes, left) end
     if done then break end
     if done == nil then fail(message) end
-    version, record = native.read(sessions, state.id)
-    if not version then fail(record) end
-    if version == 0 then return false end -- another request has ended it
-    merge(record[1], state, changed)
-    record[2] = state.at
+    local data, why, _, now = read(sessions, state.id)
+    if not data then return why and fail(why) or false end -- another request has ended it
+    names = names or changes_of and changes_of(state)
+    bytes, version = native.encode { merge(data, state, names), state.at }, now
   end
   state.version = false
   return true
 end
 
 function Shared:destroy(id)
-  local done, message = table_of(self):delete(id)
+  local done, message = self.table:delete(id)
   if done == nil then fail(message) end
 end
 
@@ -182,7 +174,8 @@ local function replace(self, state, changed, left)
   return outcome(self.own:set(state.id, { data = plain, at = state.at }, left))
 end
 
-function Own:save(state, changed, left)
+function Own:save(state, changes_of, left)
+  local changed = changes_of and changes_of(state)
   local done, failure = (self.own.update and update or replace)(self, state, changed, left)
   if done then state.version = 1 end
   return done, failure

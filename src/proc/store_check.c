@@ -191,9 +191,8 @@ static const char *check_pages(struct map *map)
     /* The older one may have been half written over by a process that was
      * killed: its trees may be those of a transaction that never was. */
     for (i = 0; i < 2 && wrong == NULL; i++)
-        wrong = check_meta(map, i,
-                           meta == &metas[i] ? 0
-                                             : map->size / map->page_size - 1);
+        wrong = check_meta(
+            map, i, meta == &metas[i] ? 0 : map->size / map->page_size - 1);
     if (wrong != NULL)
         return wrong;
     if (metas[0].transaction + 1 < metas[1].transaction ||

@@ -21,7 +21,7 @@
 enum {
     FORMAT = 1, /* of what is in the file */
     READERS = 1024,
-    READER_SIZE = 64, /* bytes of one among LMDB's locks */
+    READER_SIZE = 64,            /* bytes of one among LMDB's locks */
     NAMES = 1,                   /* LMDB's own table, of the tables' names */
     SIZE_LEAST = 4 * 1024 * 1024 /* to be tried where the default has no room */
 };

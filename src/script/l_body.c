@@ -9,6 +9,8 @@
 #include "http/multipart.h"
 #include "http/param.h"
 #include "http/server.h"
+#include "net/conn.h"
+#include "net/transport.h"
 #include "proc/tempdir.h"
 #include "script/context.h"
 #include "script/modules.h"
@@ -365,6 +367,16 @@ static int response(lua_State *L)
     return 1;
 }
 
+/* encrypted(req) -> whether its connection is */
+static int encrypted(lua_State *L)
+{
+    struct context *c = context_check(L, 1);
+
+    lua_pushboolean(L, c->x != NULL && c->x->codec != NULL &&
+                           c->x->codec->conn(c->x)->transport->encrypted);
+    return 1;
+}
+
 /* folder() -> where uploads go, or nil, message, code */
 static int folder(lua_State *L)
 {
@@ -393,12 +405,17 @@ static void set_class(lua_State *L, const char *name, lua_CFunction gc,
 
 int l_body_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"decoder", new_decoder}, {"multipart", new_multipart},
-        {"text", text},           {"param", param},
-        {"limit", limit},         {"refusal", refusal},
-        {"folder", folder},       {"charset", charset},
-        {"response", response},   {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"decoder", new_decoder},
+                                         {"multipart", new_multipart},
+                                         {"text", text},
+                                         {"param", param},
+                                         {"limit", limit},
+                                         {"refusal", refusal},
+                                         {"folder", folder},
+                                         {"charset", charset},
+                                         {"response", response},
+                                         {"encrypted", encrypted},
+                                         {NULL, NULL}};
     static const luaL_Reg decoder_methods[] = {
         {"push", decoder_push},
         {"pull", decoder_pull},

@@ -9,6 +9,7 @@
 
 #include "base/encode.h"
 #include "http/mime.h"
+#include "script/l_reply.h"
 #include "script/modules.h"
 
 #define SIGNER "luaserve.signer"
@@ -16,7 +17,7 @@
 enum {
     SECRETS_MAX = 16, /* of one signer: the newest, and those it replaces */
     MAC_SIZE = 32,
-    MAC_TEXT = (MAC_SIZE * 4 + 2) / 3 /* in base64url */
+    MAC_TEXT = L_REPLY_SIGNATURE
 };
 
 struct signer {
@@ -112,25 +113,31 @@ static int sign(lua_State *L)
     return 1;
 }
 
+int l_reply_verify(lua_State *L, int signer, struct str text, struct str given)
+{
+    const struct signer *s = luaL_checkudata(L, signer, SIGNER);
+    char made[MAC_TEXT + 1];
+    int i, found = 0;
+
+    if (given.n != MAC_TEXT)
+        return 0;
+    for (i = s->n; i-- > 0;)
+        if (make(s->keyed[i], text.p, text.n, made) &&
+            CRYPTO_memcmp(made, given.p, MAC_TEXT) == 0)
+            found = i + 1;
+    return found;
+}
+
 /* signer:verify(text, signature) -> the number of the secret that it was made
  * with, or false */
 static int verify(lua_State *L)
 {
-    struct signer *s = luaL_checkudata(L, 1, SIGNER);
-    size_t n, size;
-    const char *p = luaL_checklstring(L, 2, &n);
-    const char *given = luaL_checklstring(L, 3, &size);
-    char text[MAC_TEXT + 1];
-    int i, found = 0;
+    struct str text, given;
+    int found;
 
-    if (size != MAC_TEXT) {
-        lua_pushboolean(L, 0);
-        return 1;
-    }
-    for (i = s->n; i-- > 0;)
-        if (make(s->keyed[i], p, n, text) &&
-            CRYPTO_memcmp(text, given, MAC_TEXT) == 0)
-            found = i + 1;
+    text.p = luaL_checklstring(L, 2, &text.n);
+    given.p = luaL_checklstring(L, 3, &given.n);
+    found = l_reply_verify(L, 1, text, given);
     if (found > 0)
         lua_pushinteger(L, found);
     else

@@ -1,5 +1,5 @@
 /* A table of the store as Lua has it, for the other files of the border. Used
- * by l_rate. */
+ * by l_rate and l_session. */
 #ifndef SCRIPT_L_STORE_H
 #define SCRIPT_L_STORE_H
 

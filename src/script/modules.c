@@ -31,6 +31,7 @@ static const struct {
     {"luaserve.core.response", l_response_open},
     {"luaserve.core.route", l_route_open},
     {"luaserve.core.server", l_server_open},
+    {"luaserve.core.session", l_session_open},
     {"luaserve.core.socket", l_socket_open},
     {"luaserve.core.static", l_static_open},
     {"luaserve.core.store", l_store_open},

@@ -50,6 +50,7 @@ int l_request_open(lua_State *L);
 int l_response_open(lua_State *L);
 int l_route_open(lua_State *L);
 int l_server_open(lua_State *L);
+int l_session_open(lua_State *L);
 int l_socket_open(lua_State *L);
 int l_static_open(lua_State *L);
 int l_store_open(lua_State *L);

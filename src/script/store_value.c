@@ -11,7 +11,11 @@
 
 enum tag { END, FALSE, TRUE, INTEGER, REAL, STRING, TABLE, NULL_VALUE, ARRAY };
 
-enum { PATH_MAX_BYTES = 100, VARINT_MAX = 10 };
+enum {
+    PATH_MAX_BYTES = 100,
+    VARINT_MAX = 10,
+    PAIRS_GUESSED = 4 /* of a table that has any */
+};
 
 /* ---- writing ---- */
 
@@ -55,6 +59,12 @@ void store_value_put_real(struct bytes *out, double real)
 {
     put_byte(out, REAL);
     bytes_append(out, &real, sizeof real);
+}
+
+void store_value_put_list(struct bytes *out, size_t n)
+{
+    put_byte(out, TABLE);
+    put_varint(out, n);
 }
 
 static bool fail(struct writer *w, const char *what)
@@ -305,10 +315,10 @@ static bool read_table(struct reader *r, bool marked)
 {
     uint64_t n;
 
-    if (!get_varint(r, &n) || n > (uint64_t)(r->end - r->p))
+    if (!get_varint(r, &n) || n >= (uint64_t)(r->end - r->p))
         return false;
     luaL_checkstack(r->L, 6, "a value of the store is too deep");
-    lua_createtable(r->L, (int)n, 0);
+    lua_createtable(r->L, (int)n, n == 0 && *r->p != END ? PAIRS_GUESSED : 0);
     if (marked) {
         json_value_push_mark(r->L);
         lua_setmetatable(r->L, -2);
@@ -363,6 +373,146 @@ int store_value_decode(lua_State *L, const char *p, size_t n)
         return 0;
     lua_settop(L, top);
     return -1;
+}
+
+bool store_value_next(lua_State *L, struct str *rest)
+{
+    const unsigned char *bytes = (const unsigned char *)rest->p;
+    struct reader r = {L, bytes, bytes + rest->n};
+    int top = lua_gettop(L);
+
+    if (!read_value(&r)) {
+        lua_settop(L, top);
+        return false;
+    }
+    *rest = str_skip(*rest, (size_t)(r.p - bytes));
+    return true;
+}
+
+/* ---- comparing ---- */
+
+static bool is_same(struct reader *r, int i);
+
+static bool is_same_number(struct reader *r, int i, bool whole)
+{
+    double real = (double)lua_tonumber(r->L, i);
+    uint64_t n;
+
+    if (lua_type(r->L, i) != LUA_TNUMBER ||
+        (lua_isinteger(r->L, i) != 0) != whole)
+        return false;
+    if (whole)
+        return get_varint(r, &n) &&
+               unzigzag(n) == (int64_t)lua_tointeger(r->L, i);
+    if ((size_t)(r->end - r->p) < sizeof real ||
+        memcmp(r->p, &real, sizeof real) != 0)
+        return false;
+    r->p += sizeof real;
+    return true;
+}
+
+static bool is_same_string(struct reader *r, int i)
+{
+    uint64_t n;
+    size_t size;
+    const char *p;
+
+    if (lua_type(r->L, i) != LUA_TSTRING || !get_varint(r, &n) ||
+        n > (uint64_t)(r->end - r->p))
+        return false;
+    p = lua_tolstring(r->L, i, &size);
+    if (size != n || memcmp(p, r->p, size) != 0)
+        return false;
+    r->p += n;
+    return true;
+}
+
+/* Takes the value on the top of the stack. */
+static bool is_same_top(struct reader *r)
+{
+    bool same = is_same(r, lua_gettop(r->L));
+
+    lua_pop(r->L, 1);
+    return same;
+}
+
+/* Compares the list and the pairs of the table at t; *count of both. */
+static bool are_same_members(struct reader *r, int t, size_t *count)
+{
+    uint64_t n, i;
+
+    if (!get_varint(r, &n) || n != lua_rawlen(r->L, t))
+        return false;
+    for (i = 1; i <= n; i++) {
+        lua_rawgeti(r->L, t, (int)i);
+        *count += !lua_isnil(r->L, -1);
+        if (!is_same_top(r))
+            return false;
+    }
+    while (r->p < r->end && *r->p != END) {
+        if (!read_value(r))
+            return false;
+        lua_rawget(r->L, t);
+        ++*count;
+        if (!is_same_top(r))
+            return false;
+    }
+    return r->p < r->end && *r->p++ == END;
+}
+
+static bool is_same_table(struct reader *r, int t, bool marked)
+{
+    size_t count = 0;
+
+    if (lua_type(r->L, t) != LUA_TTABLE ||
+        json_value_is_marked(r->L, t) != marked || !lua_checkstack(r->L, 6) ||
+        !are_same_members(r, t, &count))
+        return false;
+    lua_pushnil(r->L);
+    while (lua_next(r->L, t)) {
+        lua_pop(r->L, 1);
+        if (count-- == 0) {
+            lua_pop(r->L, 1);
+            return false;
+        }
+    }
+    return count == 0;
+}
+
+/* Whether the value at the absolute index i is the next one of r. */
+static bool is_same(struct reader *r, int i)
+{
+    switch (r->p < r->end ? *r->p++ : END) {
+    case FALSE:
+    case TRUE:
+        return lua_isboolean(r->L, i) &&
+               lua_toboolean(r->L, i) == (r->p[-1] == TRUE);
+    case INTEGER:
+        return is_same_number(r, i, true);
+    case REAL:
+        return is_same_number(r, i, false);
+    case STRING:
+        return is_same_string(r, i);
+    case TABLE:
+        return is_same_table(r, i, false);
+    case ARRAY:
+        return is_same_table(r, i, true);
+    case NULL_VALUE:
+        return json_value_is_null(r->L, i);
+    default: /* a hole in a list */
+        return lua_isnil(r->L, i);
+    }
+}
+
+bool store_value_same(lua_State *L, int i, struct str bytes)
+{
+    const unsigned char *p = (const unsigned char *)bytes.p;
+    struct reader r = {L, p, p + bytes.n};
+    int top = lua_gettop(L);
+    bool same = is_same(&r, lua_absindex(L, i));
+
+    lua_settop(L, top);
+    return same;
 }
 
 int store_value_number(const char *p, size_t n, int64_t *integer, double *real)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/bytes.h"
+#include "base/str.h"
 #include "script/compat.h"
 
 enum { STORE_VALUE_DEPTH = 100 }; /* tables within each other */
@@ -22,8 +23,19 @@ int store_value_encode(lua_State *L, int i, struct bytes *out);
  * pushes nothing where they are none. */
 int store_value_decode(lua_State *L, const char *p, size_t n);
 
+/* [-0, +(0|1), m] Pushes the first value of rest, and takes its bytes off.
+ * False, and nothing pushed, where there is none. */
+bool store_value_next(lua_State *L, struct str *rest);
+
+/* [-0, +0, m] Whether the value at i is the first one of bytes. What is not the
+ * same by its bytes may be in a rare case: where a list has holes. */
+bool store_value_same(lua_State *L, int i, struct str bytes);
+
 /* Where the n bytes at p are a number: 1 and *integer, 2 and *real; else 0. */
 int store_value_number(const char *p, size_t n, int64_t *integer, double *real);
+
+/* Adds the start of a list of n values to out. */
+void store_value_put_list(struct bytes *out, size_t n);
 
 /* Adds a number to out. */
 void store_value_put_integer(struct bytes *out, int64_t integer);
