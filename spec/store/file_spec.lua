@@ -226,6 +226,7 @@ print(hits:get("key3000"))
         end
         os.remove(path)
         os.remove(path .. "-lock")
+        os.remove(path .. "-turn")
       end
       assert.is_true(made >= 1 and made <= 6)
       os.execute("head -c 3M /dev/zero >" .. dir .. "/all 2>/dev/null")

@@ -20,13 +20,21 @@ end)
 local READER = [[
 local store = require "luaserve.store"
 local log, big = store.open("log"), store.open("big", { maxBytes = 512 * 1024 })
+local busy, failed = 0, 0
+setInterval(function() -- so that who is killed has others waiting for its turn
+  for i = 1, 50 do
+    busy = busy + 1
+    if not log:incr("busy") or not big:set("busy" .. i, { i, ("v"):rep(i), i }) then failed = failed + 1 end
+  end
+end, 1)
 return function(req)
   local damaged = 0
   for _, key in ipairs(big:keys()) do
     local value = big:get(key)
     if value and (value[1] ~= value[3] or #value[2] ~= value[1] % 7000) then damaged = damaged + 1 end
   end
-  return { last = log:get("last") or 0, n = log:get("n") or 0, damaged = damaged, write = log:set("reader", 1) }
+  return { last = log:get("last") or 0, n = log:get("n") or 0, damaged = damaged, write = log:set("reader", 1),
+    failed = failed, busy = busy }
 end
 ]]
 
@@ -35,7 +43,7 @@ it("loses nothing and blocks nobody when writers are killed 200 times", function
   local path = helper.tmpdir() .. "/store"
   local args = { "--store", path, "--cpu-budget", "0" }
   local reader = helper.serve(READER, { listen = true, args = args })
-  local from, writes = 1, 0
+  local from, writes, busy = 1, 0, 0
   local script = helper.tmpdir() .. "/writer.lua"
   helper.write_file(script, WRITER)
   for round = 1, 200 do
@@ -55,6 +63,9 @@ it("loses nothing and blocks nobody when writers are killed 200 times", function
     local seen = json.decode(helper.get(reader, "/").body)
     assert.are.equal(0, seen.damaged)
     assert.is_true(seen.write)
+    assert.are.equal(0, seen.failed)
+    assert.is_true(seen.busy > busy)
+    busy = seen.busy
     assert.truthy(seen.last == last or seen.last == last + 1, "the last answered write is lost")
     assert.truthy(seen.n >= writes, "a counted write is lost")
     from = last + 2

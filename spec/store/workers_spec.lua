@@ -42,6 +42,26 @@ describe("the store of a cluster", function()
     assert.is_nil(require("lfs").attributes(path))
   end)
 
+  it("is written by the others while a worker is stopped, which is replaced", function()
+    local server = helper.serve(APP, { listen = true, args = { "--workers", "2", "--cpu-budget", "0.5" } })
+    local last, pids = ask_workers(server, 2)
+    local victim = next(pids)
+    os.execute("kill -STOP " .. victim)
+    local conn, answers = nil, 0
+    helper.wait_for(function() -- of the two queues one is the stopped worker's
+      conn = helper.connect(server, { try = true, timeout = 1 })
+      if not conn then return false end
+      conn:send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+      local done, response = pcall(conn.read_response, conn)
+      conn:close()
+      if done and response.status == 200 then answers = answers + 1 end
+      return answers == 5
+    end, "the other worker to count", 20)
+    server:wait_output("has given no sign of life", helper.seconds(20))
+    local after = ask_workers(server, 2, victim)
+    assert.is_true(after >= last + 5)
+  end)
+
   it("is in the file of --store for workers and for those of the next start", function()
     local path = helper.tmpdir() .. "/store"
     local options = { listen = true, args = { "--workers", "2", "--store", path } }

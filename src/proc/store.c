@@ -69,6 +69,11 @@ const char *store_error(void)
     return store_db_error();
 }
 
+bool store_is_busy(void)
+{
+    return store_db_is_busy();
+}
+
 void store_close(void)
 {
     store_db_close();
@@ -183,8 +188,8 @@ static int try_edit(const struct store *store, struct edit *e)
         return MDB_PANIC;
     failure = apply(txn, store, e, &changed);
     if (failure == 0 && changed)
-        return mdb_txn_commit(txn);
-    mdb_txn_abort(txn);
+        return store_db_commit(txn);
+    store_db_abort(txn);
     return failure;
 }
 
@@ -292,8 +297,8 @@ static int drop(const struct store *store)
     for (i = 0; i < 3 && failure == 0; i++)
         failure = mdb_drop(txn, trees[i], 0);
     if (failure == 0)
-        return mdb_txn_commit(txn);
-    mdb_txn_abort(txn);
+        return store_db_commit(txn);
+    store_db_abort(txn);
     return failure;
 }
 
@@ -391,9 +396,9 @@ static void remove_dust(const struct store *store, struct dust *dust)
         failure = remove_expired(txn, store, &key);
     }
     if (failure == 0)
-        (void)mdb_txn_commit(txn);
+        (void)store_db_commit(txn);
     else
-        mdb_txn_abort(txn); /* the next sweep finds them again */
+        store_db_abort(txn); /* the next sweep finds them again */
 }
 
 /* Removes at most most entries of those that it finds within so many

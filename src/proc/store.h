@@ -110,8 +110,10 @@ unsigned store_sweep(void);
 bool store_take_dirty(void);
 int store_sync(void);
 
-/* Why the last call failed; one line. */
+/* Why the last call failed, one line; and whether that is because a process has
+ * stopped in the middle of writing: then it may be tried again. */
 const char *store_error(void);
+bool store_is_busy(void);
 
 /* Closes all, and removes the file where it was in shared memory and this
  * process made it. May be called without anything open. */

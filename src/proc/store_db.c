@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "proc/store_check.h"
 #include "proc/store_file.h"
+#include "proc/store_turn.h"
 
 enum {
     FORMAT = 1, /* of what is in the file */
@@ -37,6 +38,7 @@ static struct {
     gid_t gid;
     bool is_given; /* the path was */
     bool is_made;  /* by us, in memory: we remove it */
+    bool is_busy;  /* what error says is that another one writes */
     char error[STORE_ERROR_SIZE];
 } place;
 
@@ -52,7 +54,13 @@ int store_db_say(const char *format, ...)
     va_start(args, format);
     vsnprintf(place.error, sizeof place.error, format, args);
     va_end(args);
+    place.is_busy = false;
     return -1;
+}
+
+bool store_db_is_busy(void)
+{
+    return place.is_busy;
 }
 
 int store_db_fail(int code)
@@ -243,7 +251,8 @@ static int open_env(bool alone)
                                    MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT,
                                0600);
     if (failure == 0)
-        failure = mdb_txn_begin(store_db.env, NULL, 0, &txn);
+        failure =
+            mdb_txn_begin(store_db.env, NULL, alone ? 0 : MDB_RDONLY, &txn);
     if (failure != 0)
         return failure;
     failure = check_format(txn, alone);
@@ -271,7 +280,8 @@ static int open_file(int fd, bool alone)
 {
     int failure;
 
-    if (prepare(fd, alone) < 0)
+    if (prepare(fd, alone) < 0 ||
+        store_turn_open(place.path, alone, place.error, sizeof place.error) < 0)
         return -1;
     failure = open_env(alone);
     if (failure == 0) {
@@ -308,6 +318,7 @@ int store_db_open(void)
     if (store_db.env != NULL)
         mdb_env_close(store_db.env);
     store_db.env = NULL;
+    store_turn_close();
     close(fd);
     remove_made();
     return -1;
@@ -328,6 +339,7 @@ void store_db_close(void)
         }
         store_db.env = NULL;
         store_db.reader = NULL;
+        store_turn_close();
     }
     remove_made();
 }
@@ -393,9 +405,9 @@ int store_db_table(const char *name, struct store **table)
                   ? open_trees(txn, name, MDB_CREATE, &opened)
                   : MDB_DBS_FULL;
     if (failure != 0)
-        mdb_txn_abort(txn);
+        store_db_abort(txn);
     else
-        failure = mdb_txn_commit(txn);
+        failure = store_db_commit(txn);
     if (failure == MDB_DBS_FULL)
         return store_db_say("the store has %d tables already; use one with "
                             "keys that begin differently",
@@ -484,13 +496,38 @@ void store_db_done(void)
 
 int store_db_write(MDB_txn **txn)
 {
+    pid_t holder;
     int failure;
 
     if (store_db.env == NULL)
         return store_db_say("the store is closed");
+    holder = store_turn_take();
+    if (holder != 0) {
+        (void)store_db_say("process %ld has stopped in the middle of writing "
+                           "to the store: let it go on (SIGCONT), or end it",
+                           (long)holder);
+        place.is_busy = true;
+        return -1;
+    }
     failure = mdb_txn_begin(store_db.env, NULL, 0, txn);
-    if (failure != 0)
+    if (failure != 0) {
+        store_turn_give();
         return store_db_fail(failure);
+    }
     store_db.dirty = true;
     return 0;
+}
+
+int store_db_commit(MDB_txn *txn)
+{
+    int failure = mdb_txn_commit(txn);
+
+    store_turn_give();
+    return failure;
+}
+
+void store_db_abort(MDB_txn *txn)
+{
+    mdb_txn_abort(txn);
+    store_turn_give();
 }

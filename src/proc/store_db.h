@@ -54,10 +54,18 @@ int store_db_learn(void);
 /* Whether there is nothing to learn, as far as txn sees. */
 bool store_db_knows(MDB_txn *txn);
 
-/* Begins to read, until store_db_done; begins to write. */
+/* Begins to read, until store_db_done. */
 int store_db_read(void);
 void store_db_done(void);
+
+/* Begins to write, until one of the others; store_db_commit returns 0 or a code
+ * of LMDB. */
 int store_db_write(MDB_txn **txn);
+int store_db_commit(MDB_txn *txn);
+void store_db_abort(MDB_txn *txn);
+
+/* Whether the last call failed because another process keeps the turn. */
+bool store_db_is_busy(void);
 
 /* Notes the failure of LMDB, or the line of text. Returns -1. */
 int store_db_fail(int code);

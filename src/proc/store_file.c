@@ -31,6 +31,8 @@ static void remove_files(const char *folder)
     (void)unlink(path);
     snprintf(path, sizeof path, "%s/store-lock", folder);
     (void)unlink(path);
+    snprintf(path, sizeof path, "%s/store-turn", folder);
+    (void)unlink(path);
     (void)rmdir(folder);
 }
 
@@ -117,6 +119,8 @@ void store_file_give(const char *path, uid_t uid, gid_t gid)
     }
     failures += chown(path, uid, gid) < 0;
     snprintf(other, sizeof other, "%s-lock", path);
+    failures += chown(other, uid, gid) < 0;
+    snprintf(other, sizeof other, "%s-turn", path);
     failures += chown(other, uid, gid) < 0;
     (void)failures; /* it is not there yet, or whoever opens it will say so */
 }

@@ -197,9 +197,9 @@ static int relieve(struct store_room *room, unsigned most)
         here.vain++;
     if (failure == 0 || failure == MDB_NOTFOUND) {
         *room = here;
-        return mdb_txn_commit(txn);
+        return store_db_commit(txn);
     }
-    mdb_txn_abort(txn);
+    store_db_abort(txn);
     return failure;
 }
 

@@ -87,7 +87,7 @@ static int fail(lua_State *L, const char *message, const char *code)
 
 int l_store_fail(lua_State *L)
 {
-    return fail(L, store_error(), "ESTORE");
+    return fail(L, store_error(), store_is_busy() ? "EBUSY" : "ESTORE");
 }
 
 /* The key at 2, or NULL where it is too long or empty; then what is returned
