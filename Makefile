@@ -233,6 +233,11 @@ bench: deps-bench
 	@$(MAKE) all
 	@$(TOLD) spec/bench/run
 
+## make bench-store  what entries of the store and sessions cost, a million of them
+bench-store: deps-bench
+	@$(MAKE) all
+	@$(TOLD) spec/bench/store
+
 ## make soak         send REQUESTS (1000000) of each kind and watch the memory
 soak: deps-bench
 	@$(MAKE) all
@@ -315,5 +320,5 @@ distclean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all programs bindings run test bench soak fuzz lint library format deps deps-test deps-lint \
+.PHONY: all programs bindings run test bench bench-store soak fuzz lint library format deps deps-test deps-lint \
 	deps-bench deps-fuzz install uninstall clean distclean help FORCE
