@@ -98,6 +98,7 @@ local function compile(text, name, path)
 end
 
 local function load_file(path)
+  if core.loads then core.loads(path) end
   local text, message = read(path)
   if not text then return nil, message end
   return compile(text, "@" .. path, absolute(path))
@@ -191,6 +192,14 @@ end
 -- Names that scripts may well have a file of their own for: then that is meant.
 local LATE = { store = "luaserve.store" }
 
+--- A file that would be the module may come yet.
+local function note_missing(tried)
+  for _, line in ipairs(tried) do
+    local file = line:match("^\n\tno file '(.+%.lua)'$")
+    if file and file:sub(1, 5) ~= "/usr/" then core.loads(file) end
+  end
+end
+
 local function find_loader(name)
   local inner = builtin_name(name)
   if inner then return function() return load_own(inner) end, ":builtin:" end
@@ -202,6 +211,7 @@ local function find_loader(name)
   if not fn then fn, extra = ask_searchers(name, tried) end
   if fn then return fn, extra end
   if LATE[name] then return function() return load_own(LATE[name]) end, ":builtin:" end
+  if core.loads then note_missing(tried) end
   error("module '" .. name .. "' not found:\n\tno built-in module '" .. name .. "'" .. table.concat(tried), 0)
 end
 
@@ -387,6 +397,22 @@ local function run_command(source)
   core.exit(code or 0)
 end
 
+--- Runs the script of a worker that is watched.
+local function run_watched(source, path)
+  local watch = require "luaserve.watch.worker"
+  watch.start()
+  local ports = require("process").env.LUASERVE_STAND_IN
+  if ports then return watch.stand_in(ports) end
+  if path then core.loads(path) end
+  local function run(...)
+    local text, name = read_source(source)
+    local fn, message = compile(text, name, path)
+    if not fn then give_up(message, 1) end
+    return fn(...)
+  end
+  return watch.run(run, unpack(source))
+end
+
 --- Runs the script; what it returns is served.
 ---@param source {path: string?, text: string?, command: string?, [integer]: string}
 ---@return any app
@@ -399,7 +425,9 @@ function M.main(source)
   rawset(_G, "arg", { [0] = source.path, unpack(source) }) -- as the lua command has it
   if core.worker then require("luaserve.cluster.child").start() end
   if core.watching then require("luaserve.core.misuse").watch() end
+  if core.watching and core.worker then return run_watched(source, path) end
   local text, name = read_source(source)
+  if core.workers and core.watching then return require("luaserve.watch.primary").run() end
   if core.workers then return require("luaserve.supervisor").run(core.workers) end
   local fn, message = compile(text, name, path)
   if not fn then give_up(message, 1) end

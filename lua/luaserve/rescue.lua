@@ -51,8 +51,11 @@ local function status_of(err)
   return type(status) == "number" and status >= 400 and status <= 599 and status % 1 == 0 and status or 500
 end
 
+M.show = nil -- in development, show(res, err): answers with the error's page where it may, and returns true
+
 --- As if nobody had been asked.
 local function answer(res, err)
+  if M.show and status_of(err) >= 500 and M.show(res, err) then return end
   local message = type(err) == "table" and rawget(err, "message")
   native.fail(res, status_of(err), type(message) == "string" and message or nil)
 end

@@ -5,7 +5,10 @@ local core = require "luaserve.core"
 local native = require "luaserve.core.static"
 local outgoing = require "luaserve.outgoing"
 
-local M = {}
+local M = {
+  tail = nil, -- in development, tail(res): what stands behind a page of HTML
+  opened = nil, -- and opened(folder): told of those that are served
+}
 
 local serve, step = native.serve, native.step
 
@@ -51,6 +54,7 @@ local function cache_control(options, level, what)
   if age < 0 or age ~= age or age >= 2 ^ 31 then
     error(what .. ": the option maxAge is a count of seconds, from 0 to 2^31 - 1", level + 1)
   end
+  if core.watching then return "no-cache" end
   return ("public, max-age=%.0f%s"):format(math.floor(age), options.immutable and ", immutable" or "")
 end
 
@@ -68,6 +72,7 @@ local function index_names(options, level)
 end
 
 local function open(path, options, level, what)
+  if M.opened and path ~= "/" then M.opened(path) end
   local dotfiles = DOTFILES[options.dotfiles or "ignore"]
   if not dotfiles then
     error(("%s: the option dotfiles is 'ignore', 'deny' or 'allow', not '%s'"):format(what, options.dotfiles),
@@ -90,9 +95,10 @@ end
 
 --- Serves one path; returns what serve says at last, and a message.
 local function deliver(folder, res, path, status, control)
+  local tail = M.tail and M.tail(res)
   local code, message
   repeat
-    code, message = serve(folder, res, path, status, control)
+    code, message = serve(folder, res, path, status, control, tail)
     if code == HOOKS then outgoing.run_hooks(res) end
   until code ~= AGAIN and code ~= HOOKS
   if code == MORE then

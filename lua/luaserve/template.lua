@@ -308,6 +308,7 @@ function M.find(folder, name)
   views[folder] = cache
   if cache[name] then return cache[name] end
   local file = file_of(folder, name)
+  if core.loads then core.loads(file) end
   local text, message = read(file)
   if not text then error("no view '" .. name .. "': " .. message, 0) end
   cache[name] = M.new(text, { name = file, views = folder })

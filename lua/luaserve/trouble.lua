@@ -169,6 +169,7 @@ local function frames_of(co, infos)
       end
     end
   end
+  while frames[2] and frames[#frames].own do frames[#frames] = nil end -- how we call the script
   return frames
 end
 
@@ -273,7 +274,7 @@ local function named_frame(message)
   if not file then file, line = message:match("\n%s*([^\n:]+):(%d+): ") end
   line = tonumber(line)
   local source = line and source_of(file, line)
-  return source and { file = file, line = line, name = "code", source = source } or nil
+  return source and { file = file, line = line, name = "where it is written", source = source } or nil
 end
 
 --- Adds what the frames lack: the source, and the place that the message names.
@@ -281,6 +282,9 @@ local function complete(t, value)
   local first, named = t.frames[1], named_frame(t.message)
   if type(value) == "table" and rawget(value, "_exit") or not first then
     t.frames = { named }
+  elseif named and t.message:find("^error loading module") then -- the mistake is there, not in who requires it
+    while t.frames[1] and t.frames[1].own do table.remove(t.frames, 1) end
+    table.insert(t.frames, 1, named)
   elseif jit and named and (named.file ~= first.file or named.line ~= first.line) and type(value) == "string" then
     table.insert(t.frames, 1, named)
   end
@@ -294,7 +298,8 @@ end
 ---@param res ServerResponse? of the request
 ---@return Trouble
 function M.of(value, res)
-  local record = find(value, core.contextOf(res))
+  local context = core.contextOf(res)
+  local record = find(value, context) or type(value) == "table" and find(rawget(value, "value"), context)
   local t = { message = message_of(value), status = status_of(value), frames = {}, time = os.time() }
   if late ~= nil and rawequal(value, late) then
     t.message, t.status = "ran for longer than --cpu-budget allows without waiting", 503
@@ -381,6 +386,29 @@ end
 
 ---@return boolean
 function M.enabled() return enabled end
+
+--- A copy that is small enough to be sent to another process.
+---@param t Trouble
+---@return Trouble
+function M.brief(t)
+  local copy = {}
+  for name, value in pairs(t) do copy[name] = value end
+  copy.frames = {}
+  for i = 1, math.min(#t.frames, 12) do copy.frames[i] = t.frames[i] end
+  return copy
+end
+
+--- A trouble that came as JSON, where numbers cannot be keys of an object.
+---@param t Trouble
+---@return Trouble
+function M.revive(t)
+  for _, frame in ipairs(t.frames) do
+    local source = {}
+    for number, line in pairs(frame.source or {}) do source[tonumber(number)] = line end
+    frame.source = frame.source and source
+  end
+  return t
+end
 
 -- ---- for terminals
 

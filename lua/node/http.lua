@@ -252,13 +252,25 @@ local function read_options(options, handler, level)
   return options or {}, fn
 end
 
+--- In development: what _gate serves itself comes first, and the frames of an error are kept where it arises.
+local function gated(server)
+  local gate = M._gate
+  return function(x)
+    local req, res = native.make(x)
+    if gate(req, res) then return end
+    local ok, first, second = xpcall(server._dispatch, core.keepTrace, req, res)
+    if not ok then error(first, 0) end
+    if first ~= nil then return settle(res, first, second) end
+  end
+end
+
 --- createServer, where what is wrong is at that level of the stack.
 local function create(options, onRequest, level)
   local handler
   options, handler = read_options(options, onRequest, level + 1)
   local make = native.make
   local server = { listening = false }
-  server._handle = native.new(function(x)
+  server._handle = native.new(M._gate and gated(server) or function(x)
     local req, res = make(x)
     local first, second = server._dispatch(req, res)
     if first ~= nil then return settle(res, first, second) end

@@ -94,6 +94,13 @@ static void keep(struct folder *folder, struct file *f, double now)
     folder->open += f->open;
 }
 
+static double fresh = FOLDER_FRESH; /* seconds */
+
+void folder_doubt(void)
+{
+    fresh = 0; /* the turn in which it was looked at counts */
+}
+
 /* The folder itself may be another one by now: a deployment that has moved a
  * link, or renamed a folder. */
 static bool is_replaced(const char *name, const struct root *root)
@@ -108,13 +115,13 @@ struct file *folder_find(struct folder *folder, const char *path, double now)
 {
     struct file *f = kept(folder, path);
 
-    if (f != NULL && now - f->checked <= FOLDER_FRESH &&
+    if (f != NULL && now - f->checked <= fresh &&
         (f->fd < 0 || !file_changed(f))) {
         list_remove(&f->link);
         list_push(&folder->files, &f->link);
         return f;
     }
-    if (now - folder->checked > FOLDER_FRESH)
+    if (now - folder->checked > fresh)
         return NULL; /* the folder itself is looked at, too: on a thread */
     f = file_look(folder->root, path, folder->siblings, true);
     if (f == NULL)

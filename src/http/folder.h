@@ -14,6 +14,10 @@ enum {
     FOLDER_FRESH = 1      /* seconds until a file is looked at again */
 };
 
+/* From now on files are looked at each time they are asked for, in all folders
+ * of the process: for development. */
+void folder_doubt(void);
+
 struct folder {
     struct root *root;
     char *name; /* as it was given, absolute */

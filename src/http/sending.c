@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -239,6 +240,33 @@ static int64_t decide(struct exchange *x, struct sending *s,
     return o->ranges ? plan(x, s, &v, now) : s->file->size;
 }
 
+static bool is_page(struct exchange *x, const struct file *f,
+                    const struct sending_options *o)
+{
+    struct str html = STR("text/html");
+
+    return o->tail.n > 0 && o->status == 200 && f->coding.n == 0 &&
+           f->type.n >= html.n && memcmp(f->type.p, html.p, html.n) == 0 &&
+           headers_get(&x->response, STR("Content-Encoding"), 0) == NULL;
+}
+
+/* The same for a page with something behind it, of which no tag or range
+ * speaks. */
+static int64_t decide_page(struct exchange *x, struct sending *s,
+                           const struct sending_options *o)
+{
+    headers_remove(&x->response, STR("Content-Length"));
+    headers_remove(&x->response, STR("Cache-Control"));
+    set(x, STR("Content-Type"), s->file->type);
+    set(x, STR("Cache-Control"), STR("no-store"));
+    x->status = 200;
+    plan_all(s);
+    s->parts[1].head = copy(x, o->tail);
+    s->parts[1].range = (struct range){0, 0};
+    s->count = 2;
+    return s->file->size + (int64_t)o->tail.n;
+}
+
 /* ---- the bytes */
 
 static enum sending_state end(struct exchange *x)
@@ -388,14 +416,17 @@ enum sending_state sending_begin(struct exchange *x, struct file *f,
 {
     struct sending *s = pool_alloc(&x->pool, sizeof *s);
     int64_t length;
+    bool page;
 
     s->at = 0;
     s->piece = NULL;
     s->bare = x->response.n == 0;
     x->sending = s;
-    s->file = choose(x, f);
+    page = is_page(x, f, options);
+    s->file = page ? f : choose(x, f);
     file_hold(s->file);
-    length = decide(x, s, options, now);
+    length =
+        page ? decide_page(x, s, options) : decide(x, s, options, now);
     if (s->count == 1 && s->file->content != NULL && !x->bodyless)
         return send_small(x, s);
     exchange_send_head(x, length);

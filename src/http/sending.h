@@ -24,6 +24,8 @@ struct sending_options {
     int status;               /* 200, else conditions and ranges do not apply */
     struct str cache_control; /* empty: none */
     bool tags, dates, ranges; /* ETag, Last-Modified, Accept-Ranges */
+    struct str tail; /* stands behind pages of HTML (borrowed; empty: nothing),
+                        which are sent whole then, and not to be kept */
 };
 
 /* Answers x with f (held meanwhile), or its sibling that the client wants most.

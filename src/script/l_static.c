@@ -295,12 +295,15 @@ static int go_on(lua_State *L, struct context *c, enum sending_state state)
 static void read_call(lua_State *L, struct sending_options *o)
 {
     size_t n;
-    const char *control = lua_tolstring(L, 5, &n);
+    const char *control = lua_tolstring(L, 5, &n), *tail;
 
     if (!lua_isnoneornil(L, 4))
         o->status = (int)lua_tointeger(L, 4);
     if (control != NULL)
         o->cache_control = (struct str){control, n};
+    tail = lua_tolstring(L, 6, &n);
+    if (tail != NULL)
+        o->tail = (struct str){tail, n};
 }
 
 static int send_file(lua_State *L, struct l_folder *f, struct context *c,
@@ -324,7 +327,7 @@ static int failed(lua_State *L, const struct file *file)
     return 2;
 }
 
-/* serve(folder, res, path [, status] [, cacheControl]) -> a number as above */
+/* serve(folder, res, path [, status] [, cacheControl] [, tail]) -> a number as above */
 static int serve(lua_State *L)
 {
     struct l_folder *f = check_folder(L);
@@ -421,10 +424,21 @@ static int list(lua_State *L)
     return wait_for_task(L, t);
 }
 
+/* doubt(): see folder_doubt */
+static int doubt(lua_State *L)
+{
+    (void)L;
+    folder_doubt();
+    return 0;
+}
+
 int l_static_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"folder", new_folder}, {"step", step}, {"list", list}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"folder", new_folder},
+                                         {"step", step},
+                                         {"list", list},
+                                         {"doubt", doubt},
+                                         {NULL, NULL}};
 
     luaL_newmetatable(L, FOLDER);
     lua_pushcfunction(L, folder_gc);

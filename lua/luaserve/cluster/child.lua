@@ -17,6 +17,9 @@ local loaded = false -- the script has run
 
 local function tell(message) return channel.tell(link, message) end
 
+M.tell = tell
+M.on_watch, M.on_leave = nil, nil -- set by luaserve.watch.worker
+
 -- ---- the worker as it sees itself
 
 local Worker = events.inherit({})
@@ -191,6 +194,8 @@ end
 
 function told.own(message) once.own(message.name) end
 
+function told.watch(message) return M.on_watch(message) end
+
 function told.disconnect()
   worker:disconnect()
 end
@@ -267,6 +272,7 @@ function M.start()
   once.tell = tell
   channel.on_stop = function()
     once.stop_all()
+    if M.on_leave then M.on_leave() end
     if M.reporter then M.report(M.reporter()) end
     tell { t = "draining" }
   end

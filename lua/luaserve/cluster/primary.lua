@@ -18,6 +18,7 @@ local M = {
   settings = nil, -- of setupPrimary
   stopping = false, -- this process has begun to stop
   emitter = nil, -- the module cluster
+  on_watch = nil, -- what workers say to luaserve.watch.primary
   on_serving = nil, -- told of the URLs of apps that scripts have returned
 }
 
@@ -165,6 +166,10 @@ function told.never(worker, message) owners.withdraw(worker, message.name) end
 function told.loaded(worker)
   worker._loaded = true
   M.emitter:emit("_progress", worker)
+end
+
+function told.watch(worker, message)
+  if M.on_watch then return M.on_watch(worker, message) end
 end
 
 function told.disconnecting(worker)
@@ -341,7 +346,7 @@ end
 function M.reject(worker, old)
   worker.exitedAfterDisconnect = true
   worker:kill("SIGKILL")
-  if not old._dead and not old._retired then slots[old._slot] = old end
+  if old and not old._dead and not old._retired then slots[old._slot] = old end
 end
 
 --- Asks the worker for the path / over a connection of its own, before it accepts any. Waits.

@@ -167,6 +167,13 @@ function M.count(worker)
   return n
 end
 
+--- Gives up those from which nobody accepts, nor will.
+function M.prune()
+  for _, a in pairs(addresses) do
+    if not next(a.users) then drop(a) end
+  end
+end
+
 --- Gives up all of them.
 function M.close_all()
   for _, a in pairs(addresses) do drop(a) end

@@ -1,0 +1,249 @@
+--- What `--watch` runs in the primary: one worker, and new code in its place when a file has changed that it has
+--- loaded. New code that fails leaves the old one at work; where there is none yet, a stand-in shows the error.
+local core = require "luaserve.core"
+local cluster = require "cluster"
+local files = require "luaserve.watch.files"
+local json = require "json"
+local native = require "luaserve.core.cluster"
+local path = require "path"
+local ports = require "luaserve.watch.ports"
+local primary = require "luaserve.cluster.primary"
+local process = require "process"
+local sockets = require "luaserve.cluster.sockets"
+local timers = require "timers"
+
+local M = {}
+
+local START, PATIENCE, LISTEN, LEAVE = 60, 1, 10, 5 -- seconds that a worker has for each
+local SLOT = 1
+
+local current -- the worker that serves, or stands in
+local running, again = false, false
+local loads = {} -- worker -> {files =, trees =} that it has loaded
+local state = { generation = "", styles = 0, trouble = nil }
+local said -- the trouble that the worker which is tried out has told of
+local reason = {} -- the files that have changed
+
+local function milliseconds()
+  local time = process.hrtime()
+  return time[1] * 1000 + time[2] / 1e6
+end
+
+local born, generations = os.time(), 0
+
+local function new_generation()
+  generations = generations + 1
+  return ("%x-%d"):format(born, generations)
+end
+
+-- ---- what is watched
+
+local function want()
+  local all = { files = {}, trees = {} }
+  local script = core.argv[2]
+  if script:sub(1, 1) == "/" then all.files[script] = true end
+  for _, known in pairs(loads) do
+    for file in pairs(known.files) do all.files[file] = true end
+    for tree in pairs(known.trees) do all.trees[tree] = true end
+  end
+  files.want(all.files, all.trees)
+end
+
+--- Of those that are gone only the last one counts, which has perhaps failed on what is to be mended.
+local function forget(worker)
+  loads[worker] = nil
+end
+
+-- ---- what pages are told
+
+local function tell_state(worker)
+  if not worker or worker._dead then return end
+  sockets.tell(worker, { t = "watch", event = "state", generation = state.generation, styles = state.styles,
+    trouble = state.trouble or false })
+end
+
+-- ---- trying new code
+
+--- Waits until condition() holds of what workers say, or the time is over.
+local function wait_until(condition, seconds)
+  if condition() then return true end
+  local waiter, late = core.waiter(), false
+  local function look()
+    if late or condition() then waiter:wake() end
+  end
+  local timer = timers.setTimeout(function()
+    late = true
+    look()
+  end, seconds * 1000)
+  primary.emitter.on("_progress", look)
+  waiter:wait()
+  primary.emitter.off("_progress", look)
+  timers.clearTimeout(timer)
+  return condition()
+end
+
+local function how(worker)
+  local code, signal = worker.process.exitCode, worker.process.signalCode
+  if signal then return "the script has ended by " .. signal end
+  if code == 0 then return "the script has ended: it neither listens nor returns an app" end
+  return "the script has ended with code " .. tostring(code)
+end
+
+--- Why the worker is no good, or nil where it serves. false: it need not be known any more.
+local function try(worker)
+  local function over() return worker._dead or worker._loaded or again end
+  if not wait_until(over, PATIENCE) and #worker._held == 0 then wait_until(over, START) end
+  if again then return false end
+  if worker._dead then return how(worker) end
+  if not worker._loaded and #worker._held == 0 then return "it has not come up within " .. START .. " seconds" end
+  primary.let_go(worker)
+  wait_until(function() return worker._dead or worker._ready end, worker._loaded and LISTEN or PATIENCE)
+  return worker._dead and how(worker) or nil
+end
+
+--- The worker serves: pages are told, and the old one goes.
+local function take(worker, generation, old)
+  primary.accept(worker)
+  current, state.generation, state.trouble = worker, generation, nil
+  if not old or old._dead then return end
+  primary.stop(old, false)
+  sockets.tell(old, { t = "watch", event = "leave", generation = generation, styles = state.styles })
+  wait_until(function() return old._dead or old._retired end, LEAVE)
+  forget(old)
+  sockets.prune()
+end
+
+--- Serves the error where nothing else does.
+local function stand_in()
+  local worker = primary.fork({ LUASERVE_STAND_IN = json.encode(json.array(ports.of(core.argv[2]))) }, { slot = SLOT })
+  worker._stand_in = true
+  primary.accept(worker)
+  current, state.generation = worker, new_generation()
+  tell_state(worker)
+end
+
+local function refuse(worker, why, old)
+  local code = worker._dead and worker.process.exitCode
+  primary.reject(worker, old)
+  state.trouble = said or { message = why, frames = {}, status = 500, time = os.time() }
+  if old and not old._dead then
+    core.log("error", ("%s: %s"):format(old._stand_in and "waiting for a change" or "the old code goes on",
+      state.trouble.message))
+    return tell_state(old)
+  end
+  if not said and (code == 2 or code == 3) and generations == 1 then return core.exit(code) end
+  core.log("error", "waiting for a change: " .. state.trouble.message)
+  stand_in()
+end
+
+local function attempt()
+  local old, since, generation = current, milliseconds(), new_generation()
+  if old and (old._dead or old._retired) then old = nil end
+  said = nil
+  local worker = primary.fork(nil, { slot = SLOT, held = true })
+  loads[worker] = { files = {}, trees = {} }
+  sockets.tell(worker, { t = "watch", event = "state", generation = generation, styles = state.styles,
+    trouble = false })
+  local why = try(worker)
+  for other in pairs(loads) do
+    if other ~= worker and other ~= old then forget(other) end
+  end
+  if why == false then return primary.reject(worker, old) end
+  if why then return refuse(worker, why, old) end
+  take(worker, generation, old)
+  if generations > 1 then
+    core.log("info", ("reloaded in %.0f ms: %s"):format(milliseconds() - since, table.concat(reason, ", ")))
+  else
+    native.notify("READY=1")
+  end
+end
+
+local gone
+
+local function cycle()
+  again = true
+  if running then
+    primary.emitter:emit("_progress")
+    return
+  end
+  running = true
+  while again and not primary.stopping do
+    again = false
+    attempt()
+    want()
+  end
+  running = false
+  if current and current._dead then return gone(current) end
+end
+
+--- The worker that served has ended by itself.
+function gone(worker)
+  local code, signal = worker.process.exitCode, worker.process.signalCode
+  current = nil
+  if worker._stand_in then return core.exit(code == 0 and 1 or code) end
+  if code == 0 then
+    core.log("info", "the script has ended; it runs again when a file changes")
+    return
+  end
+  core.log("warn", ("the worker has ended %s; another takes its place"):format(signal and "by " .. signal
+    or "with code " .. tostring(code)))
+  return cycle()
+end
+
+-- ---- events
+
+local function on_change(paths)
+  if primary.stopping then return end
+  local code, style = false, true
+  reason = {}
+  for _, file in ipairs(paths) do
+    if files.is_file(file) then code = true end
+    if not file:find("%.css$") then style = false end
+    if #reason < 5 then reason[#reason + 1] = path.basename(file) end
+  end
+  if #paths > 5 then reason[6] = ("and %d more"):format(#paths - 5) end
+  if code then return cycle() end
+  if style then
+    state.styles = state.styles + 1
+  else
+    state.generation = new_generation()
+  end
+  return tell_state(current)
+end
+
+local function on_exit(worker)
+  if primary.stopping or worker ~= current or running or worker.exitedAfterDisconnect then return end
+  return gone(worker)
+end
+
+local told = {}
+
+local wanting = false
+
+local function want_once()
+  wanting = false
+  return want()
+end
+
+function told.loads(worker, message)
+  local known = loads[worker]
+  if not known or known[message.kind][message.path] then return end
+  known[message.kind][message.path] = true
+  if not wanting then core.defer(want_once) end
+  wanting = true
+end
+
+function told.trouble(_, message) said = message.trouble end
+
+--- Runs one worker, for ever.
+function M.run()
+  local opened, why = files.open(on_change)
+  if not opened then error({ message = "--watch: " .. why, _exit = 1 }, 0) end
+  primary.on_watch = function(worker, message) return told[message.event](worker, message) end
+  cluster.on("exit", on_exit)
+  process.on("SIGHUP", cycle)
+  want()
+  cycle()
+end
+
+return M
