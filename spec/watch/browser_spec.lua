@@ -84,7 +84,10 @@ describe("a page that is watched", function()
     local folder = os.getenv("SCREENSHOTS")
     if folder then -- to be looked at
       save(server, "app.lua", APP)
-      browser:wait_for("document.querySelector('h1')?.textContent.includes('attempt')", "the error once more")
+      helper.wait_for(function()
+        browser:go(url .. "/orders/8?token=abcdef")
+        return browser:run("return !!document.querySelector('h1')")
+      end, "the error once more", 15)
       for _, scheme in ipairs { "dark", "light" } do
         browser:scheme(scheme):size(1200, 1100):screenshot(("%s/error-%s.png"):format(folder, scheme))
         browser:size(500, 1000):screenshot(("%s/error-%s-narrow.png"):format(folder, scheme))

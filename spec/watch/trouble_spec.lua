@@ -34,8 +34,8 @@ app:get("/table", function() local x = 1; error({ a = 1 }) end)
 app:get("/nil", function() local x = 1; error(nil) end)
 app:get("/raising", function() error(setmetatable({}, { __tostring = function() error("no") end })) end)
 app:get("/deep", function()
-  local function f(n) return 1 + f(n + 1) end
-  f(1)
+  local function f(n, ...) return 1 + f(n + 1, ...) end
+  f(1, (table.unpack or unpack)({}, 1, 200)) -- so that fewer frames fill the stack
 end)
 app:get("/busy", function() error(luaserve.error(503, "busy")) end)
 app:get("/missing", function() error(luaserve.error(404, "missing")) end)
@@ -56,7 +56,7 @@ describe("the trouble of an error", function()
   local json = require("cjson")
   local server
 
-  setup(function() server = helper.serve(APP, { args = { "--log", "/dev/null", "--cpu-budget", "1" } }) end)
+  setup(function() server = helper.serve(APP, { args = { "--log", "/dev/null", "--cpu-budget", "0.2" } }) end)
 
   --- The trouble of a request for path.
   local function trouble_of(path, headers)

@@ -156,7 +156,8 @@ local function request_html(t)
   for name, value in pairs(r.headers) do list[#list + 1] = { name = name, value = value } end
   table.sort(list, function(a, b) return a.name < b.name end)
   return ("<h2>Request</h2><div class=box><div class=line><strong>%s</strong> %s <span class=at-place>HTTP/%s from %s"
-    .. "</span></div>%s</div>"):format(escape(r.method), escape(r.url), escape(r.httpVersion), escape(r.peer), rows(list))
+    .. "</span></div>%s</div>"):format(escape(r.method), escape(r.url), escape(r.httpVersion),
+    escape(r.peer), rows(list))
 end
 
 local function place_html(at)
