@@ -56,7 +56,7 @@ describe("the trouble of an error", function()
   local json = require("cjson")
   local server
 
-  setup(function() server = helper.serve(APP, { args = { "--log", "/dev/null", "--cpu-budget", "0.2" } }) end)
+  setup(function() server = helper.serve(APP, { args = { "--log", "/dev/null", "--cpu-budget", "0.5" } }) end)
 
   --- The trouble of a request for path.
   local function trouble_of(path, headers)
