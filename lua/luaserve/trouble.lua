@@ -256,7 +256,9 @@ end
 
 local function request_of(req)
   local headers = {}
-  for name, value in pairs(req.headers) do headers[name] = mask.header(name, tostring(value)) end
+  for name, value in pairs(req.headers) do
+    if name:sub(1, 1) ~= ":" then headers[name] = mask.header(name, tostring(value)) end -- of HTTP/2, told anyway
+  end
   return { method = req.method, url = mask.url(req.url), httpVersion = req.httpVersion, headers = headers,
     peer = tostring(req.socket.remoteAddress or "") }
 end

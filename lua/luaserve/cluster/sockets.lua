@@ -167,11 +167,23 @@ function M.count(worker)
   return n
 end
 
---- Gives up those from which nobody accepts, nor will.
-function M.prune()
-  for _, a in pairs(addresses) do
-    if not next(a.users) then drop(a) end
+--- Gives up those from which nobody accepts, but for the ones of these keys.
+---@param kept table<string, boolean>
+function M.prune(kept)
+  for key, a in pairs(addresses) do
+    if not next(a.users) and not kept[key] then drop(a) end
   end
+end
+
+--- Whether what a worker asks for is a port that is bound already, for another host.
+---@param wanted table as for grant
+---@return boolean
+function M.collides(wanted)
+  if addresses[wanted.key] or not wanted.port or wanted.port == 0 then return false end
+  for _, a in pairs(addresses) do
+    if a.port == wanted.port then return true end
+  end
+  return false
 end
 
 --- Gives up all of them.

@@ -1,6 +1,7 @@
 --- What `--watch` runs in the primary: one worker, and new code in its place when a file has changed that it has
 --- loaded. New code that fails leaves the old one at work; where there is none yet, a stand-in shows the error.
 local core = require "luaserve.core"
+local backoff = require "luaserve.cluster.backoff"
 local cluster = require "cluster"
 local files = require "luaserve.watch.files"
 local json = require "json"
@@ -89,13 +90,28 @@ local function how(worker)
   return "the script has ended with code " .. tostring(code)
 end
 
+--- Has old stop, so that its sockets are free for worker, where they are in its way.
+local function clear_way(worker, old)
+  local kept, collides = {}, false
+  for _, wanted in ipairs(worker._held) do
+    kept[wanted.key] = true
+    collides = collides or sockets.collides(wanted)
+  end
+  if not collides or not old then return end
+  primary.stop(old, false)
+  wait_until(function() return old._dead or old._retired end, LEAVE)
+  sockets.prune(kept)
+end
+
 --- Why the worker is no good, or nil where it serves. false: it need not be known any more.
-local function try(worker)
+local function try(worker, old)
+  local held = worker._held or {}
   local function over() return worker._dead or worker._loaded or again end
-  if not wait_until(over, PATIENCE) and #worker._held == 0 then wait_until(over, START) end
+  if not wait_until(over, PATIENCE) and #held == 0 then wait_until(over, START) end
   if again then return false end
   if worker._dead then return how(worker) end
-  if not worker._loaded and #worker._held == 0 then return "it has not come up within " .. START .. " seconds" end
+  if not worker._loaded and #held == 0 then return "it has not come up within " .. START .. " seconds" end
+  clear_way(worker, old)
   primary.let_go(worker)
   wait_until(function() return worker._dead or worker._ready end, worker._loaded and LISTEN or PATIENCE)
   return worker._dead and how(worker) or nil
@@ -110,7 +126,7 @@ local function take(worker, generation, old)
   sockets.tell(old, { t = "watch", event = "leave", generation = generation, styles = state.styles })
   wait_until(function() return old._dead or old._retired end, LEAVE)
   forget(old)
-  sockets.prune()
+  sockets.prune {}
 end
 
 --- Serves the error where nothing else does.
@@ -126,7 +142,7 @@ local function refuse(worker, why, old)
   local code = worker._dead and worker.process.exitCode
   primary.reject(worker, old)
   state.trouble = said or { message = why, frames = {}, status = 500, time = os.time() }
-  if old and not old._dead then
+  if old and not old._dead and not old._retired then
     core.log("error", ("%s: %s"):format(old._stand_in and "waiting for a change" or "the old code goes on",
       state.trouble.message))
     return tell_state(old)
@@ -144,7 +160,7 @@ local function attempt()
   loads[worker] = { files = {}, trees = {} }
   sockets.tell(worker, { t = "watch", event = "state", generation = generation, styles = state.styles,
     trouble = false })
-  local why = try(worker)
+  local why = try(worker, old)
   for other in pairs(loads) do
     if other ~= worker and other ~= old then forget(other) end
   end
@@ -201,6 +217,7 @@ local function on_change(paths)
     if not file:find("%.css$") then style = false end
     if #reason < 5 then reason[#reason + 1] = path.basename(file) end
   end
+  backoff.note(SLOT, math.huge) -- what has failed before need not any more
   if #paths > 5 then reason[6] = ("and %d more"):format(#paths - 5) end
   if code then return cycle() end
   if style then
@@ -241,7 +258,10 @@ function M.run()
   if not opened then error({ message = "--watch: " .. why, _exit = 1 }, 0) end
   primary.on_watch = function(worker, message) return told[message.event](worker, message) end
   cluster.on("exit", on_exit)
-  process.on("SIGHUP", cycle)
+  process.on("SIGHUP", function()
+    reason = { "SIGHUP" }
+    return cycle()
+  end)
   want()
   cycle()
 end
