@@ -136,6 +136,14 @@ describe("--watch", function()
     save(server, "public/page.html", "<!doctype html><p>changed")
     conn:read_until('"generation":"%x+%-%d+"')
     assert.matches("changed", body_of(server, "/files/page.html"))
+    assert(os.execute("mkdir -p " .. server.dir .. "/public/new/deep"))
+    conn:read_until('"generation":"%x+%-%d+"')
+    local function generation() return tonumber(body_of(server, "/"):match('data%-page="%x+%-(%d+)"')) end
+    local before = generation()
+    helper.wait_for(function() -- each of them is a change, whenever the folder came to be watched
+      helper.write_file(server.dir .. "/public/new/deep/more.html", "<!doctype html><p>more")
+      return generation() >= before + 4
+    end, "changes in a new folder", 15)
     assert.equal("no-cache", helper.get(server, "/files/style.css").headers["cache-control"])
     assert.equal(pid, body_of(server, "/pid"))
     conn:close()

@@ -137,7 +137,7 @@ local function note(kind, folder, name, is_folder)
         if file:sub(1, #path + 1) == path .. "/" then changed[file] = true end
       end
     end
-    if wanted.trees[path] or in_tree(path) and kind ~= "made" then changed[path] = true end
+    if wanted.trees[path] or in_tree(path) and not is_passing(name) then changed[path] = true end
     return
   end
   if kind == "made" and not is_link(path) then return end -- it is still being written

@@ -36,9 +36,9 @@ local LOCAL_HOSTS = { localhost = true, ["[::1]"] = true }
 function M.is_local(req)
   local headers, peer = req.headers, tostring(req.socket.remoteAddress or "")
   if not (peer:find("^127%.") or peer == "::1") then return false end
-  if headers["x-forwarded-for"] or headers.forwarded or headers["x-real-ip"] or headers.via
-    or headers["x-forwarded-host"] then
-    return false
+  if headers.forwarded or headers["x-real-ip"] or headers.via then return false end
+  for name in pairs(headers) do
+    if name:find("^x%-forwarded") then return false end
   end
   local host = tostring(headers.host or ""):lower():gsub(":%d+$", "")
   return LOCAL_HOSTS[host] or host:find("^127%.%d+%.%d+%.%d+$") ~= nil or host:find("^[%w.-]+%.localhost$") ~= nil
