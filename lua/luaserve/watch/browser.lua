@@ -1,5 +1,7 @@
 --- The script that pages load while their server is watched (served as /.luaserve/watch.js).
-return [[
+local M = {}
+
+M.text = [[
 (function () {
   "use strict";
   var me = document.currentScript, page = me ? me.getAttribute("data-page") : null;
@@ -78,3 +80,5 @@ return [[
   look();
 })();
 ]]
+
+return M

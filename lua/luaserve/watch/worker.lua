@@ -93,7 +93,7 @@ served["/.luaserve/watch"] = open_stream
 
 served["/.luaserve/watch.js"] = function(_, res)
   res:writeHead(200, { ["Content-Type"] = "text/javascript; charset=utf-8", ["Cache-Control"] = "no-store" })
-  res:finish(require("luaserve.watch.browser"))
+  res:finish(require("luaserve.watch.browser").text)
 end
 
 served["/.luaserve/trouble"] = function(req, res)
