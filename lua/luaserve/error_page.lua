@@ -10,10 +10,10 @@ M.POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form
 
 local STYLE = [[
 :root { color-scheme: light dark; --back: #f6f7f9; --card: #fff; --text: #1c2230; --soft: #5b6475; --line: #dfe3ea;
-  --bad: #c92a2a; --bad-back: #fff0f0; --name: #1864ab; }
+  --bad: #c92a2a; --bad-back: #fff0f0; --name: #1864ab; --key: #7b3fc4; --str: #0a6b3d; --note: #667080; }
 @media (prefers-color-scheme: dark) {
   :root { --back: #12151c; --card: #1b202b; --text: #e8ebf2; --soft: #a0a9bb; --line: #343c4c; --bad: #ff8787;
-    --bad-back: #3b1d22; --name: #91c7ff; } }
+    --bad-back: #3b1d22; --name: #91c7ff; --key: #c9a4ff; --str: #83d9a2; --note: #8d97a8; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--back); color: var(--text); font: 1rem/1.5 system-ui, sans-serif; }
 header { background: var(--card); border-top: .4rem solid var(--bad); border-bottom: 1px solid var(--line);
@@ -37,6 +37,8 @@ pre div { padding: 0 .9rem; width: max-content; min-width: 100%; }
 pre .at { background: var(--bad-back); box-shadow: inset .25rem 0 var(--bad); font-weight: 600; }
 pre i { display: inline-block; min-width: 3ch; margin-right: 1.2em; text-align: right; font-style: normal;
   color: var(--soft); user-select: none; }
+pre b { font-weight: inherit; } b.k { color: var(--key); } b.s { color: var(--str); } b.n { color: var(--name); }
+b.c { color: var(--note); font-style: italic; }
 table { width: 100%; border-collapse: collapse; }
 details table { border-top: 1px solid var(--line); padding-bottom: .5rem; border-collapse: separate; border-spacing: 0; }
 th { padding: .5rem .9rem .1rem; text-align: left; font-size: .8rem; color: var(--soft); font-weight: 600; }
@@ -63,16 +65,58 @@ local function fill(text, ...)
   end))
 end
 
+-- ---- source
+
+local KEYWORDS = {}
+for word in ([[and break do else elseif end false for function goto if in local nil not or repeat return then
+  true until while]]):gmatch("%a+") do
+  KEYWORDS[word] = true
+end
+
+local function tagged(class, text)
+  return ('<b class="%s">%s</b>'):format(class, escape(text))
+end
+
+--- The token that begins at a place of a line, as HTML, and where the next one begins.
+local function token(line, at)
+  local word = line:match("^[%a_][%w_]*", at)
+  if word then return KEYWORDS[word] and tagged("k", word) or escape(word), at + #word end
+  local number = line:match("^%d[%w.]*", at)
+  if number then return tagged("n", number), at + #number end
+  if line:find("^%-%-", at) then return tagged("c", line:sub(at)), #line + 1 end
+  local quote = line:match("^[\"']", at)
+  if not quote then
+    local rest = line:match("^[^%w_\"'-]+", at) or line:sub(at, at)
+    return escape(rest), at + #rest
+  end
+  local last = at + 1
+  while last <= #line and line:sub(last, last) ~= quote do
+    last = last + (line:sub(last, last) == "\\" and 2 or 1)
+  end
+  return tagged("s", line:sub(at, last)), last + 1
+end
+
+--- A line of Lua with its words in colours; what spans lines is taken for code.
+local function coloured(line)
+  local parts, at = {}, 1
+  while at <= #line do
+    parts[#parts + 1], at = token(line, at)
+  end
+  return table.concat(parts)
+end
+
 -- ---- frames
 
 local function add_source(out, frame)
+  local is_lua = not frame.file:find("%.html?$") -- a template
   local numbers = {}
   for number in pairs(frame.source) do numbers[#numbers + 1] = number end
   table.sort(numbers)
   out[#out + 1] = "<pre>"
   for _, number in ipairs(numbers) do
-    out[#out + 1] = fill(number == frame.line and '<div class="at"><i>%s</i>%s</div>' or "<div><i>%s</i>%s</div>",
-      number, frame.source[number])
+    local line = frame.source[number]
+    out[#out + 1] = ("<div%s><i>%d</i>%s</div>"):format(number == frame.line and ' class="at"' or "", number,
+      is_lua and coloured(line) or escape(line))
   end
   out[#out + 1] = "</pre>"
 end

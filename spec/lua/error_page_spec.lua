@@ -25,7 +25,7 @@ describe("the page of an error", function()
     local html = page(FULL)
     for _, text in ipairs {
       "500 Internal Server Error · GET /", "app.lua:3: &lt;b&gt;no&lt;/b&gt;\nreally", "{ code = 7 }",
-      '<div class="at"><i>3</i>  f(&#39;&lt;&amp;&quot;&#39;)</div>',
+      '<div class="at"><i>3</i>  f(<b class="s">&#39;&lt;&amp;&quot;&#39;</b>)</div>',
       "<td>x</td><td>1</td>", "<td>outer</td><td>{ 1 }</td>",
       '<div class="own"><span class="place">luaserve:luaserve/json.lua:9</span>',
       "<td>cookie</td><td>sid=[masked]</td>",

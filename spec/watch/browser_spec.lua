@@ -59,7 +59,7 @@ describe("a page that is watched", function()
     assert.matches("attempt to index", browser:text("h1"))
     assert.matches("nobody has this one", browser:text("pre .at"))
     local text = browser:text("main")
-    for _, shown in ipairs { "/orders/:id", "luaserve.helmet", "masked", "Request" } do
+    for _, shown in ipairs { "/orders/:id", "luaserve.helmet", "masked", "REQUEST" } do
       assert.matches(shown, text, 1, true)
     end
     assert.is_nil(text:find("abcdef", 1, true))

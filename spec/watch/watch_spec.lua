@@ -178,7 +178,7 @@ describe("--watch", function()
       assert.matches("^text/html", response.headers["content-type"])
       assert.is_nil(response.headers["access-control-allow-origin"])
       assert.matches("script-src 'self'", response.headers["content-security-policy"], 1, true)
-      for _, text in ipairs { "attempt to index", "local</b> password, user", "<th>user</th><td>nil</td>",
+      for _, text in ipairs { "attempt to index", "local</b> password, user", "<td>user</td><td>nil</td>",
         "/boom/:id", "luaserve.helmet", "[masked]", TAG } do
         assert.matches(text, response.body, 1, true)
       end
@@ -272,7 +272,7 @@ end):listen(%d%s)%s
 ]]
     local server = helper.serve(code:format(port, "", " )"), { args = { "--watch" }, timeout = 15,
       ready = "listening on http://localhost:" .. port })
-    assert.matches("does not run", helper.get(port, "/", { Accept = "text/html" }).body)
+    assert.matches("does not start", helper.get(port, "/", { Accept = "text/html" }).body)
     save(server, "app.lua", code:format(port, ', "127.0.0.1"', ""))
     local function served()
       local ok, response = pcall(helper.get, port, "/")
@@ -291,7 +291,7 @@ end):listen(%d%s)%s
     local server = serve('return function(req, res)\n  res:finish("x"\nend\n')
     local response = helper.get(server, "/any", { Accept = "text/html" })
     assert.equal(500, response.status)
-    assert.matches("does not run", response.body)
+    assert.matches("does not start", response.body)
     assert.matches("app.lua", response.body)
     assert.matches("near", response.body)
     save(server, "app.lua", 'return function(req, res)\n  res:finish("mended")\nend\n')

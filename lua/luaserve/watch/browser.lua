@@ -5,6 +5,7 @@ M.text = [[
 (function () {
   "use strict";
   var me = document.currentScript, page = me ? me.getAttribute("data-page") : null;
+  var isError = !!me && me.getAttribute("data-kind") === "error";
   var source = null, overlay = null, shown = 0, styles = null;
 
   function reload(generation) {
@@ -51,7 +52,7 @@ M.text = [[
     if (page && state.generation !== page) return reload(state.generation);
     if (styles !== null && styles !== state.styles) restyle();
     styles = state.styles;
-    if (state.trouble && !document.documentElement.hasAttribute("data-luaserve-error")) show(state); else hide();
+    if (state.trouble && !isError) show(state); else hide();
   }
 
   function connect() {

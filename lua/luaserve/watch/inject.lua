@@ -10,9 +10,11 @@ local plain_write, plain_finish = Response.write, Response.finish
 local state
 
 --- What stands behind a page.
+---@param kind string? "error" in the page of one, which shows no other over itself
 ---@return string
-function M.tag()
-  return ('<script src="/.luaserve/watch.js" data-page="%s" async></script>\n'):format(state.generation)
+function M.tag(kind)
+  return ('<script src="/.luaserve/watch.js" data-page="%s" data-kind="%s" async></script>\n'):format(state.generation,
+    kind or "page")
 end
 
 local FRAMES = { document = true, iframe = true, frame = true }

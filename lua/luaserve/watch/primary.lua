@@ -99,7 +99,8 @@ local function clear_way(worker, old)
   end
   if not collides or not old then return end
   primary.stop(old, false)
-  wait_until(function() return old._dead or old._retired end, LEAVE)
+  sockets.tell(old, { t = "watch", event = "ping" }) -- it says that it retires before it closes its sockets
+  wait_until(function() return old._dead or old._ponged end, LEAVE)
   sockets.prune(kept)
 end
 
@@ -248,6 +249,11 @@ function told.loads(worker, message)
   known[message.kind][message.path] = true
   if not wanting then core.defer(want_once) end
   wanting = true
+end
+
+function told.pong(worker)
+  worker._ponged = true
+  primary.emitter:emit("_progress", worker)
 end
 
 function told.trouble(_, message) said = message.trouble end

@@ -174,6 +174,7 @@ end
 -- ---- the start
 
 local function on_watch(message)
+  if message.event == "ping" then return child.tell { t = "watch", event = "pong" } end
   local state = M.state
   state.generation, state.styles = message.generation, message.styles
   state.trouble = message.trouble and trouble.revive(message.trouble) or nil
