@@ -55,6 +55,12 @@ local function escape(text)
   return (peek.printable(tostring(text)):gsub("[&<>\"']", ENTITIES))
 end
 
+--- A place without the folder that the program was started in.
+local function short(place)
+  local folder = require("process").cwd() .. "/"
+  return place:sub(1, #folder) == folder and place:sub(#folder + 1) or place
+end
+
 --- A text with its escaped values in the places of %s; %% is %.
 local function fill(text, ...)
   local values, n = { ... }, 0
@@ -128,7 +134,7 @@ local function add_values(out, title, values)
 end
 
 local function add_frame(out, frame, open)
-  local place = frame.file ~= "" and frame.file .. ":" .. frame.line or ""
+  local place = frame.file ~= "" and short(frame.file) .. ":" .. frame.line or ""
   if frame.own or not (frame.source or frame.locals or frame.upvalues) then
     out[#out + 1] = fill('<div class="own"><span class="place">%s</span> %s</div>', place, frame.name)
     return
@@ -167,13 +173,13 @@ end
 local function add_route(out, route)
   out[#out + 1] = '<section><h2>Route</h2><div class="card"><table>'
   out[#out + 1] = fill("<tr><td>%s</td><td>%s</td></tr>", route.method, route.path)
-  out[#out + 1] = fill("<tr><td>defined</td><td>%s</td></tr></table></div></section>", route.at)
+  out[#out + 1] = fill("<tr><td>defined</td><td>%s</td></tr></table></div></section>", short(route.at))
 end
 
 local function add_middleware(out, ran)
   out[#out + 1] = '<section><h2>Middleware that ran</h2><div class="card"><ol>'
   for _, one in ipairs(ran) do
-    out[#out + 1] = fill('<li>%s <span class="soft">%s</span></li>', one.name, one.name ~= one.at and one.at or "")
+    out[#out + 1] = fill('<li>%s <span class="soft">%s</span></li>', one.name, one.name ~= one.at and short(one.at) or "")
   end
   out[#out + 1] = "</ol></div></section>"
 end
@@ -201,7 +207,7 @@ local function head_of(t)
   local request = t.request
   local said = request and request.method .. " " .. request.url or "The app does not start"
   local status = request and ("%d %s · "):format(t.status, status_codes[t.status] or "") or ""
-  return fill("<p>%s</p><h1>%s</h1>", status .. said, t.message)
+  return fill("<p>%s</p><h1>%s</h1>", status .. said, short(t.message))
 end
 
 --- The page of an error.

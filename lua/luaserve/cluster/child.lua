@@ -230,7 +230,7 @@ end
 --- The script has run.
 function M.loaded()
   loaded = true
-  tell { t = "loaded" }
+  tell { t = "loaded", pending = pending }
   process.off("newListener", on_listener)
   if held then flush() end
   check_ready()

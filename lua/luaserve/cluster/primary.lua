@@ -163,8 +163,8 @@ function told.once(worker, message) owners.offer(worker, message.name) end
 function told.never(worker, message) owners.withdraw(worker, message.name) end
 
 --- Its script has run.
-function told.loaded(worker)
-  worker._loaded = true
+function told.loaded(worker, message)
+  worker._loaded, worker._pending = true, message.pending -- servers that are about to listen
   M.emitter:emit("_progress", worker)
 end
 

@@ -112,6 +112,7 @@ local function try(worker, old)
   if again then return false end
   if worker._dead then return how(worker) end
   if not worker._loaded and #held == 0 then return "it has not come up within " .. START .. " seconds" end
+  wait_until(function() return worker._dead or #held >= (worker._pending or 0) end, LISTEN)
   clear_way(worker, old)
   primary.let_go(worker)
   wait_until(function() return worker._dead or worker._ready end, worker._loaded and LISTEN or PATIENCE)
