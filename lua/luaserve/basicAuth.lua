@@ -63,9 +63,7 @@ function M.middleware(options)
       return next()
     end
     fields.set(req, res, "WWW-Authenticate", challenge)
-    local err = core.error("Unauthorized: a name and a password are needed")
-    err.status = 401
-    return error(err, 0)
+    return fields.refuse(401, "Unauthorized: a name and a password are needed")
   end
 end
 

@@ -19,9 +19,7 @@ local SAFE = { GET = true, HEAD = true, OPTIONS = true, TRACE = true } -- RFC 91
 local OURS = { ["same-origin"] = true, none = true }
 
 local function refuse(reason)
-  local err = core.error("Forbidden: " .. reason)
-  err.status = 403
-  error(err, 0)
+  return fields.refuse(403, "Forbidden: " .. reason)
 end
 
 -- ---- tokens

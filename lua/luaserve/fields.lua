@@ -1,5 +1,6 @@
 --- What middlewares do with the fields of an answer, with the answer's failure in
 --- mind: what a browser has to see there is kept when a handler raises.
+local core = require "luaserve.core"
 local crypto = require "crypto"
 local native = require "luaserve.core.body"
 
@@ -15,6 +16,18 @@ local M = {
 function M.set(req, res, name, value)
   res:setHeader(name, value)
   native.refusal(req, name, value)
+end
+
+--- Raises what answers with status: an error that is the client's. It says so itself, without a traceback,
+--- since these come as often as clients like.
+---@param status integer
+---@param message string
+---@param more table? further fields of the error
+function M.refuse(status, message, more)
+  local err = core.error(message)
+  for name, value in pairs(more or {}) do err[name] = value end
+  err.status, err.stack = status, message
+  return error(err, 0)
 end
 
 --- Adds names to Vary where they are not in it.

@@ -206,9 +206,7 @@ local function refuse(self, req, res, info)
     end
     message = message or ("Too Many Requests: try again in %s s"):format(whole(info.wait))
   end
-  local err = core.error(message)
-  err.status, err.rateLimit = status, info
-  return error(err, 0)
+  return fields.refuse(status, message, { rateLimit = info })
 end
 
 --- Gives back what a request took, once its answer is one that does not count.

@@ -213,6 +213,31 @@ describe("an error value", function()
   end)
 end)
 
+describe("an error that is the client's", function()
+  it("is in the log at the level debug alone, and has a traceback where somebody looks at it", function()
+    local code = [[
+      local luaserve = require "luaserve"
+      local app = luaserve()
+      app:get("/raised", function() luaserve.error(404, "no such user") end)
+      app:get("/refused", luaserve.basicAuth { users = { kim = "x" } }, function() end)
+      %s
+      return app]]
+    local handler = [[
+      app:onError(function(err) return err.status, (err.stack:gsub("%c.*", "+")) end)]]
+    local function answers(on_error, level)
+      local other = helper.serve(code:format(on_error), { listen = true, args = { "--log-level", level } })
+      return helper.get(other, "/raised").body .. " " .. helper.get(other, "/refused").body, other
+    end
+    local bodies, other = answers("", "info")
+    assert.equal("no such user Unauthorized: a name and a password are needed", bodies)
+    assert.is_nil(other:stderr():find("no such user", 1, true))
+    assert.equal("no such user+ Unauthorized: a name and a password are needed", (answers(handler, "info")))
+    bodies, other = answers(handler, "debug")
+    assert.equal("no such user+ Unauthorized: a name and a password are needed", bodies)
+    other:wait_output("no such user\n\tstack traceback:.*are needed\n\tstack traceback:")
+  end)
+end)
+
 describe("after the head has left, an error", function()
   it("ends the connection before the answer is complete", function()
     for _, code in ipairs({

@@ -87,6 +87,11 @@ void log_set_level(enum log_level level)
     most = level;
 }
 
+bool log_takes(enum log_level level)
+{
+    return level <= most;
+}
+
 int log_level_of(const char *name)
 {
     for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++)

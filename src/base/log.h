@@ -29,6 +29,9 @@ int log_reopen(void);
 /* Messages above level are dropped. The default is LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);
 
+/* Whether messages of that level are written: where making one is dear. */
+bool log_takes(enum log_level level);
+
 /* The level named by name ("error", "warn", "info", "debug"), or -1. */
 int log_level_of(const char *name);
 

@@ -183,6 +183,24 @@ static bool has_message(lua_State *L, int i)
     return has;
 }
 
+/* Whether somebody will look at the traceback of the error value at i. To make
+ * one costs five times as much as to answer, and what is an answer to clients
+ * (401, 404, 429) comes as often as they like: it is not made for the log
+ * that leaves it out, nor for handlers where the error brings its own. */
+static bool is_traced(lua_State *L, int i, int status)
+{
+    bool own;
+
+    if (status >= 500 || log_takes(LOG_LEVEL_DEBUG))
+        return true;
+    if (hook == 0)
+        return false;
+    lua_pushliteral(L, "stack");
+    own = compat_rawget_type(L, i) == LUA_TSTRING;
+    lua_pop(L, 1);
+    return !own;
+}
+
 /* The error value is on top of the failed coroutine's stack. */
 static int describe(lua_State *L)
 {
@@ -202,7 +220,12 @@ static int describe(lua_State *L)
         text = failure_text(L, 2);
     mem_free(f->text);
     f->text = has_message(L, 2) ? mem_strdup(text) : NULL;
-    failure_push_trace(L, f->call->co, 2, text);
+    if (is_traced(L, 2, f->status)) {
+        failure_push_trace(L, f->call->co, 2, text);
+    } else {
+        failure_forget(L);
+        lua_pushstring(L, text);
+    }
     f->trace = mem_strdup(lua_tostring(L, -1));
     return 0;
 }
