@@ -161,7 +161,8 @@ function IncomingMessage:setEncoding() end
 --#endregion
 
 ---@class IncomingMessage: Readable
----@field user string? behind luaserve.basicAuth
+---@field user string? behind luaserve.basicAuth and luaserve.jwt
+---@field auth table<string, any>? the claims of the token, behind luaserve.jwt
 ---@field body any behind luaserve.validate
 ---@field files table<string, luaserve.UploadedFile|luaserve.UploadedFile[]>? behind req:form()
 ---@field traceparent string? behind luaserve.requestId

@@ -24,6 +24,7 @@ static const struct {
     {"luaserve.core.probe", l_probe_open},
     {"luaserve.core.kdf", l_kdf_open},
     {"luaserve.core.misuse", l_misuse_open},
+    {"luaserve.core.pkey", l_pkey_open},
     {"luaserve.core.process", l_process_open},
     {"luaserve.core.rate", l_rate_open},
     {"luaserve.core.reply", l_reply_open},
