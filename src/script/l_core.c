@@ -435,7 +435,7 @@ int l_core_open(lua_State *L)
                                          {"waiter", waiter},
                                          {"module", module},
                                          {"modules", modules},
-        {"texts", texts},
+                                         {"texts", texts},
                                          {"log", log_text},
                                          {"exit", exit_with},
                                          {"error", new_error},
