@@ -190,6 +190,12 @@ function Request:json()
   return json.decode(self:response().body)
 end
 
+--- What a prompt shows of a request: its answer.
+function request_meta.__shown(self)
+  local response = self:response()
+  return { status = response.status, headers = response.headers, body = response.body }
+end
+
 function request_meta.__index(self, key)
   if Request[key] then return Request[key] end
   if key == "status" or key == "headers" or key == "body" then return self:response()[key] end

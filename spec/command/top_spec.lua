@@ -92,7 +92,7 @@ describe("luaserve top", function()
     local server = serve()
     local wide = pty.start({ process.binary(), "top", "--interval", "0.2", server.pid_file }, { columns = 80 })
     local narrow = pty.start({ process.binary(), "top", server.pid_file }, { columns = 40 })
-    helper.wait_for(function() return wide:screen():find("%d%% +%d+%.?%d*ms$") end, "a row with rates")
+    helper.wait_for(function() return wide:screen():find("%d%% +[%d.]+m?s$") end, "a row with rates")
     assert.truthy(wide:screen():find("\n\n   #     PID STATE     AGE  REQ/S REQUESTS   P50   P99  CONN"))
     wide:send("x") -- draws once more
     helper.wait_for(function() return narrow:screen():find("\n   0 serving") end, "a row")

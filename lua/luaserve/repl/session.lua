@@ -111,14 +111,23 @@ end
 
 local function packed(...) return { n = select("#", ...), ... } end
 
+--- What is shown of a value: what its metatable says, as that of a test client's request, which has its answer shown.
+local function shown(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  local show = type(meta) == "table" and rawget(meta, "__shown")
+  return type(show) == "function" and show(value) or value
+end
+
 local function run(self, fn)
   local results = packed(xpcall(fn, failure))
   if not results[1] then return false, results[2] end
   if results.n == 1 then return true, nil end
   self.values._ = results[2]
-  local texts = {}
-  for i = 2, results.n do texts[i - 1] = printable(inspect(results[i])) end
-  return true, table.concat(texts, "\t")
+  return xpcall(function()
+    local texts = {}
+    for i = 2, results.n do texts[i - 1] = printable(inspect(shown(results[i]))) end
+    return table.concat(texts, "\t")
+  end, failure)
 end
 
 --- What the end of a task was, as the C side tells it: its own end was the budget's, or Ctrl-C's.
