@@ -87,6 +87,7 @@ local function how(worker)
   local code, signal = worker.process.exitCode, worker.process.signalCode
   if signal then return "the script has ended by " .. signal end
   if code == 0 then return "the script has ended: it neither listens nor returns an app" end
+  if code == 3 then return "the script cannot listen where it wants to: the terminal says why" end
   return "the script has ended with code " .. tostring(code)
 end
 

@@ -174,7 +174,10 @@ end
 -- ---- the start
 
 local function on_watch(message)
-  if message.event == "ping" then return child.tell { t = "watch", event = "pong" } end
+  if message.event == "ping" then -- when the turn is over its sockets are closed
+    timers.setTimeout(child.tell, 2, { t = "watch", event = "pong" })
+    return
+  end
   local state = M.state
   state.generation, state.styles = message.generation, message.styles
   state.trouble = message.trouble and trouble.revive(message.trouble) or nil
