@@ -73,6 +73,8 @@ struct options {
     enum access_format log_format;
     const char *log; /* NULL: standard error */
     enum log_level log_level;
+    const char *record;  /* a folder for requests that failed; NULL: none */
+    uint64_t record_max; /* how many of them it keeps */
     const char *store;   /* the store's file; NULL: in shared memory */
     uint64_t store_size; /* bytes; 0: not given */
     const char *user, *group, *pid_file; /* NULL: not given */
@@ -95,6 +97,7 @@ struct options {
 #define OPTIONS_DEFAULT                                                        \
     ((struct options){.log_format = ACCESS_COMBINED,                           \
                       .log_level = LOG_LEVEL_INFO,                             \
+                      .record_max = 100,                                       \
                       .drain_timeout = 30,                                     \
                       .threads = WORK_THREADS,                                 \
                       .limits = LIMITS_DEFAULT,                                \

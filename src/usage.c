@@ -65,6 +65,8 @@ static const struct usage_row service_rows[] = {
      "the server's log (default standard error)", NULL},
     {0, USAGE_LOG_LEVEL, "log-level", "LEVEL", "debug", 0, 0, 0,
      "error, warn, info (default) or debug", NULL},
+    {0, USAGE_TEXT, "record", "DIR", "/var/lib/app/failed", AT(record), 0, 0,
+     "keep requests that end in a 500, for replay", NULL},
     {0, USAGE_LOG_FORMAT, "log-format", "NAME", "json", 0, 0, 0,
      "common, combined (default) or json", NULL},
 };
@@ -108,6 +110,8 @@ static const struct usage_row limit_rows[] = {
      "Lua memory of the process", NULL},
     {0, USAGE_SIZE, "store-size", "SIZE", "256M", AT(store_size), MIB, TIB,
      "the store, with the sessions", "32M"},
+    {0, USAGE_COUNT, "record-max", "N", "100", AT(record_max), 1, 10000,
+     "requests that --record keeps", NULL},
     {0, USAGE_SECONDS, "drain-timeout", "S", "30", AT(drain_timeout), 0, YEAR,
      "what SIGTERM leaves to requests at work", NULL},
     {0, USAGE_COUNT, "threads", "N", "4", AT(threads), 1, WORK_THREADS_MAX,

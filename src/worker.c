@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -316,6 +317,8 @@ static void configure(const char *binary, int number)
     s->drain = drain;
     s->binary = binary;
     s->drain_timeout = options->drain_timeout;
+    s->record = options->record;
+    s->record_max = options->record_max;
     s->args = options->args;
     s->nargs = options->nargs;
     s->worker = number;
@@ -330,15 +333,45 @@ static void configure(const char *binary, int number)
 }
 
 /* What root makes is to be used by who it becomes. */
+static bool becomes_another(uid_t *uid, gid_t *gid)
+{
+    *uid = geteuid();
+    *gid = getegid();
+    return *uid == 0 && (options->user != NULL || options->group != NULL) &&
+           privilege_find(options->user, options->group, uid, gid) == 0;
+}
+
 static void prepare_store(void)
 {
-    uid_t uid = geteuid();
-    gid_t gid = getegid();
+    uid_t uid;
+    gid_t gid;
 
     store_setup(options->store, options->store_size);
-    if (uid == 0 && (options->user != NULL || options->group != NULL) &&
-        privilege_find(options->user, options->group, &uid, &gid) == 0)
+    if (becomes_another(&uid, &gid))
         store_give(uid, gid);
+}
+
+/* Makes the folder of --record where it is missing. */
+static int prepare_record(void)
+{
+    const char *path = options->record;
+    struct stat found;
+    uid_t uid;
+    gid_t gid;
+
+    if (path == NULL)
+        return 0;
+    if (mkdir(path, 0700) == 0) {
+        if (becomes_another(&uid, &gid) && chown(path, uid, gid) < 0)
+            return fail_open("record", path);
+    } else if (errno != EEXIST) {
+        return fail_open("record", path);
+    }
+    if (stat(path, &found) == 0 && !S_ISDIR(found.st_mode))
+        errno = ENOTDIR;
+    else if (access(path, W_OK | X_OK) == 0)
+        return 0;
+    return fail_open("record", path);
 }
 
 /* The file of attach and top, beside the pid file. */
@@ -445,6 +478,8 @@ int worker_run(const struct options *o, const char *binary)
         return 1;
     configure(binary, number);
     prepare_store();
+    if (!o->check && prepare_record() < 0)
+        return 1;
     work = work_new(loop->ev, (unsigned)o->threads);
     watch_signals();
     feed_watchdog();

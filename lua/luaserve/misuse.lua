@@ -167,6 +167,7 @@ end
 ---@param name any
 ---@param where string "app.lua:7: ", or ""
 function M.global(name, where)
+  if where:find("^%(line%)") then return end -- typed at a prompt
   local place = where == "" and "?" or (where:gsub(": $", ""))
   local text = type(name) == "string" and name or "[" .. tostring(name) .. "]"
   report("global", place .. " " .. text, ("%s: the global '%s' is made here, after the script was loaded: all requests "

@@ -339,8 +339,8 @@ function Server:listen(...)
   if rawget(self, "_target") then
     error("Listen method has been called more than once without closing.", 2)
   end
-  if core.showing then return self end -- the script runs only to tell of its apps
   listened[self] = listened[self] or next_place()
+  if core.showing then return self end -- the script runs only to tell of its apps
   if callback then self:once("listening", callback) end
   rawset(self, "_target", target)
   if listen.is_shared(target) then require("luaserve.cluster.child").will_listen(self) end

@@ -440,6 +440,21 @@ void call_leave(lua_State *L)
     budget_leave(inner, L);
 }
 
+void call_push_waiting(lua_State *L, const struct context *context)
+{
+    struct list *at;
+
+    for (at = all.next; at != &all; at = at->next) {
+        const struct call *call = LIST_ITEM(at, struct call, every);
+
+        if (call->context == context && call->waiting) {
+            luaL_traceback(L, call->co, "waiting", 0);
+            return;
+        }
+    }
+    lua_pushnil(L);
+}
+
 unsigned call_count(void)
 {
     const struct list *at;

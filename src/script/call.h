@@ -37,6 +37,9 @@ struct call {
 /* Makes what is needed before the first call. [-0, +0, e] on L. */
 void call_open(lua_State *L);
 
+/* [-0, +1, m] Pushes the traceback of a call of context that waits, or nil. */
+void call_push_waiting(lua_State *L, const struct context *context);
+
 /* Frees the pool. */
 void call_close(void);
 

@@ -43,6 +43,7 @@ struct context {
     bool over;             /* the body is over its limit */
     bool late;             /* waits for the body end with "timeout" */
     bool failed;           /* failure.c's hook was asked to answer */
+    bool raised;           /* a failure, see l_record.c */
     bool told;             /* there is nothing more for l_misuse.c to tell */
     enum closed why;
     enum context_reading reading;

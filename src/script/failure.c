@@ -11,6 +11,7 @@
 #include "script/budget.h"
 #include "script/call.h"
 #include "script/context.h"
+#include "script/l_record.h"
 #include "script/script.h"
 #include "script/slot.h"
 
@@ -21,6 +22,7 @@ static const char *reported; /* the traceback, for the hook */
 struct failure {
     struct call *call;
     int status;  /* for the client */
+    bool spent;  /* the budget is; describing it forgets that */
     bool plain;  /* nothing of the script's is asked any more */
     char *text;  /* for the client; NULL: the standard phrase */
     char *trace; /* the message and the traceback */
@@ -227,6 +229,7 @@ static int describe(lua_State *L)
         lua_pushstring(L, text);
     }
     f->trace = mem_strdup(lua_tostring(L, -1));
+    l_record_failed(L, f->call->context, f->status, -1);
     return 0;
 }
 
@@ -268,7 +271,7 @@ static bool ask_hook(struct failure *f, const char *trace)
 
     if (hook == 0 || x == NULL || x->codec == NULL || x->head_sent ||
         x->ended_out || context->failed || context->slot == 0 || f->plain ||
-        budget_spent() || f->trace == NULL)
+        f->spent || f->trace == NULL)
         return false;
     context->failed = true;
     call = call_new(context);
@@ -287,7 +290,7 @@ void failure_report(struct call *call)
 {
     struct context *context = call->context;
     struct exchange *x = context != NULL ? context->x : NULL;
-    struct failure f = {.call = call, .status = 500};
+    struct failure f = {.call = call, .status = 500, .spent = budget_spent()};
     const char *trace;
 
     describe_failure(&f);

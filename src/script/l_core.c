@@ -403,6 +403,10 @@ static void set_cluster(lua_State *L)
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, "watching");
     }
+    lua_pushstring(L, script_state.record);
+    lua_setfield(L, -2, "record");
+    lua_pushinteger(L, (lua_Integer)script_state.record_max);
+    lua_setfield(L, -2, "recordMax");
     lua_pushnumber(L, script_state.drain_timeout);
     lua_setfield(L, -2, "drainTimeout");
     lua_pushnumber(L, script_state.cpu_budget);

@@ -10,6 +10,7 @@
 #include "script/context.h"
 #include "script/failure.h"
 #include "script/l_misuse.h"
+#include "script/l_record.h"
 #include "script/l_response.h"
 #include "script/l_server.h"
 #include "script/l_socket.h"
@@ -245,6 +246,8 @@ static void on_timeout(struct exchange *x)
     log_error("%.*s %.*s: the handler %s (--handler-timeout): 503",
               (int)x->method.n, x->method.p, (int)x->target.n, x->target.p,
               how);
+    if (c != NULL)
+        l_record_late(c);
     if (c != NULL && c->live == 0)
         l_misuse_left(c, false);
     context_hold(c);
@@ -289,6 +292,7 @@ static void on_close(struct exchange *x, enum closed why)
         l_misuse_left(c, false);
     else if (is_unread(x))
         l_misuse_unread(c);
+    l_record_closed(c, why);
     if (c->live > 1)
         list_push(&orphans, &x->link);
     context_drop(script_thread(), c);

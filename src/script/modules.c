@@ -27,6 +27,7 @@ static const struct {
     {"luaserve.core.pkey", l_pkey_open},
     {"luaserve.core.process", l_process_open},
     {"luaserve.core.rate", l_rate_open},
+    {"luaserve.core.record", l_record_open},
     {"luaserve.core.reply", l_reply_open},
     {"luaserve.core.request", l_request_open},
     {"luaserve.core.response", l_response_open},

@@ -44,6 +44,7 @@ int l_probe_open(lua_State *L);
 int l_kdf_open(lua_State *L);
 int l_misuse_open(lua_State *L);
 int l_pkey_open(lua_State *L);
+int l_record_open(lua_State *L);
 int l_process_open(lua_State *L);
 int l_rate_open(lua_State *L);
 int l_reply_open(lua_State *L);

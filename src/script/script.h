@@ -40,6 +40,8 @@ struct script {
     bool proxied;     /* --proxy-protocol: for servers that do not say else */
     uint64_t workers; /* --workers; 0: none */
     bool watch;       /* --watch */
+    const char *record;   /* --record: a folder; NULL: none */
+    uint64_t record_max;  /* requests that it keeps */
     double drain_timeout; /* seconds; 0: none */
 };
 
