@@ -337,6 +337,32 @@ describe("the library for editors", function()
     assert.same({}, unknown)
   end)
 
+  it("names only options and fields that the reference has", function()
+    local unknown = {}
+    for _, path in ipairs(paths) do
+      local by_hand = helper.read_file(path):gsub("%-%-#region.-%-%-#endregion", "")
+      for name in by_hand:gmatch("%-%-%-@field ([%w_]+)") do
+        if not REFERENCE:find("`[^`\n]*%f[%w]" .. name .. "%f[%W][^`\n]*`") then
+          table.insert(unknown, path .. ": " .. name)
+        end
+      end
+    end
+    assert.same({}, unknown)
+  end)
+
+  it("names every option that the reference has a row for", function()
+    local text, missing, in_table = {}, {}, false
+    for _, path in ipairs(paths) do table.insert(text, helper.read_file(path)) end
+    text = table.concat(text)
+    for line in REFERENCE:gmatch("([^\n]*)\n") do
+      in_table = line:find("^| option |") ~= nil or in_table and line:find("^|") ~= nil
+      for name in (in_table and line:match("^| ([^|]*)|") or ""):gmatch("`(%a[%w_]*)`") do
+        if not text:find("%f[%w]" .. name .. "%f[%W]") then table.insert(missing, name) end
+      end
+    end
+    assert.same({}, missing)
+  end)
+
   it("has a file for every module that can be required", function()
     for name in pairs(classes.luaserve.members) do
       local value = classes.luaserve.members[name]

@@ -403,13 +403,13 @@ function ServerResponse:redirect(code, url, options) end
 --- Sets a cookie. Raises for what a browser would not take: see the reference.
 ---@param name string
 ---@param value string|number|boolean
----@param options table? maxAge milliseconds, expires seconds since 1970, path, domain, secure, httpOnly, sameSite...
+---@param options luaserve.CookieOptions?
 ---@return self
 function ServerResponse:cookie(name, value, options) end
 
 --- Has the browser forget a cookie; the options are those that it was set with.
 ---@param name string
----@param options table?
+---@param options luaserve.CookieOptions?
 ---@return self
 function ServerResponse:clearCookie(name, options) end
 
@@ -441,7 +441,7 @@ function ServerResponse:sendFile(path, options) end
 --- The same, to be saved by the browser under a name: that of the file, or name.
 ---@param path string
 ---@param name string?
----@param options table? as of res:sendFile
+---@param options luaserve.FileOptions?
 ---@return self
 function ServerResponse:download(path, name, options) end
 --#endregion

@@ -6,6 +6,7 @@ local https = {}
 
 --- A server of https has besides what http's have:
 ---@class https.Server: Server emits tlsClientError, too
+---@field handshakeTimeout integer milliseconds
 local methods = {}
 
 --#region lua/node/https.lua M=https. methods=methods: not=listen

@@ -12,8 +12,11 @@
 ---@field secure boolean?
 ---@field httpOnly boolean?
 ---@field sameSite "strict"|"lax"|"none"|boolean|nil
+---@field signed boolean? with the app's setting "secret"; not of a session
 ---@field partitioned boolean?
----@field persistent boolean? of a session: whether it outlives the browser
+---@field priority "low"|"medium"|"high"|nil
+---@field encode (fun(value: string): string)? encodes the value instead
+---@field persistent boolean? of a session alone: whether it outlives the browser
 
 --- luaserve() makes an app of routes and middlewares.
 ---@class luaserve

@@ -225,7 +225,7 @@ end
 ---@param self ServerResponse
 ---@param name string
 ---@param value string|number|boolean
----@param options table? maxAge milliseconds, expires seconds since 1970, path, domain, secure, httpOnly, sameSite...
+---@param options luaserve.CookieOptions?
 ---@return self
 function M.cookie(self, name, value, options)
   return cookies.set(self, cookies.format(cookies.req_of(self), name, value, options, 2))
@@ -234,7 +234,7 @@ end
 --- Has the browser forget a cookie; the options are those that it was set with.
 ---@param self ServerResponse
 ---@param name string
----@param options table?
+---@param options luaserve.CookieOptions?
 ---@return self
 function M.clearCookie(self, name, options)
   if options ~= nil and type(options) ~= "table" then error("the options of a cookie are a table", 2) end
@@ -281,7 +281,7 @@ end
 ---@param self ServerResponse
 ---@param path string
 ---@param name string?
----@param options table? as of res:sendFile
+---@param options luaserve.FileOptions?
 ---@return self
 function M.download(self, path, name, options)
   if type(name) == "table" then name, options = nil, name end
