@@ -163,6 +163,16 @@ function M.status_alone(res, status)
     .. "table, or call res:finish"):format(place, title_of(req), status, status))
 end
 
+--- A session was changed when the answer's head had left, and not stored by hand.
+---@param req IncomingMessage
+---@param res ServerResponse
+---@param name string of the key
+function M.late(req, res, name)
+  local place = near("", res)
+  report("session", place, ("%s: %s: req.session.%s is set after the answer has begun, and is not stored: set it "
+    .. "before, or call req.session:save()"):format(place, title_of(req), name))
+end
+
 --- A global was made after the script had ended.
 ---@param name any
 ---@param where string "app.lua:7: ", or ""

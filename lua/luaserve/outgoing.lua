@@ -49,23 +49,23 @@ local set_meta = debug.setmetatable
 --- What sends the head, of a response that has hooks.
 local Hooked = setmetatable({}, { __index = Response })
 
---- Runs the hooks, once, before whatever commits the head goes on.
-local function run_hooks(res)
+--- Runs the hooks, once, before whatever commits the head goes on; name is the method that does.
+local function run_hooks(res, name)
   local hooks = rawget(res, "_hooks")
   if not hooks then return end
   rawset(res, "_hooks", nil)
   set_meta(res, M.meta)
-  if type(hooks) == "function" then return hooks(res) end
+  if type(hooks) == "function" then return hooks(res, name) end
   local run = hooks.run
-  if run then return run(res, hooks) end
-  for i = 1, #hooks do hooks[i](res) end
+  if run then return run(res, hooks, name) end
+  for i = 1, #hooks do hooks[i](res, name) end
 end
 
 M.run_hooks = run_hooks
 
 for _, name in ipairs { "write", "finish", "end", "flushHeaders" } do
   Hooked[name] = function(res, ...)
-    run_hooks(res)
+    run_hooks(res, name)
     return Response[name](res, ...)
   end
 end
@@ -90,7 +90,7 @@ function Response:onHead(fn)
   elseif type(hooks) == "function" then
     rawset(self, "_hooks", { hooks, fn })
   elseif hooks.run then
-    rawset(self, "_hooks", { function(res) return hooks.run(res, hooks) end, fn })
+    rawset(self, "_hooks", { function(res, name) return hooks.run(res, hooks, name) end, fn })
   else
     hooks[#hooks + 1] = fn
   end

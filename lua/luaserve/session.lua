@@ -204,7 +204,8 @@ local function store(state)
   new_id(state)
   state.left = math.max(1, state.at + life_of(state) - now)
   local saved = checked(state, place:save(state, changed and changes_of, state.left, bytes))
-  if not saved then return false end -- another request has ended it
+  state.ended = not saved
+  if not saved then return false end -- by another request
   state.fresh, state.bytes, state.dueAt = false, bytes, state.at + renewal_of(state)
   return due or place.in_cookie
 end
@@ -330,9 +331,18 @@ local function ask(state, name)
   return data
 end
 
+local LONG = { write = true, flushHeaders = true } -- what begins an answer that goes on
+
+--- What was changed after the head has left is lost, and can only be a mistake.
+local function check_late(res, state)
+  local changed = not state.without and not state.ended and changes_of(state)
+  if changed then require("luaserve.misuse").late(state.req, res, tostring(next(changed))) end
+end
+
 --- Before the head leaves. As nearly always, nothing has changed and nothing is due.
-local function on_head(res, state)
+local function on_head(res, state, method)
   local bytes = state.bytes
+  if LONG[method] then res:once("finish", function() return check_late(res, state) end) end
   if state.saved then
     state.dueAt = 0 -- by save, whose cookie has not been sent
   elseif bytes and untouched(state.req, state.data, bytes, state.dueAt) then
@@ -362,7 +372,7 @@ local function begin(state, name)
   state.data = data
   rawset(req, "session", setmetatable(data, setmetatable(state, State)))
   local res = native.response(req)
-  if res and not res.headersSent then res:onHead(function(answer) return on_head(answer, state) end) end
+  if res and not res.headersSent then res:onHead(function(answer, method) return on_head(answer, state, method) end) end
   return data
 end
 
@@ -379,7 +389,7 @@ function M.of(req)
     local data, state, message = attach(req, fixed or settings.name, keys.signer, keys.memo, settings.prefix, settings,
       place.table, settings.ttl, settings.rolling and RENEWAL or 0, not fixed and settings.host_name or nil)
     if data then
-      if state then native.response(req):onHead(function(res) return on_head(res, state) end) end
+      if state then native.response(req):onHead(function(res, method) return on_head(res, state, method) end) end
       return data
     end
     if message then error("session: " .. message, 0) end
