@@ -1,9 +1,10 @@
 --- SQLite: queries run on the thread pool, so a handler waits for its own and holds
---- up nobody. One connection writes, a few read; who waits for one is served in
---- turn. A database is opened when it is first asked.
+--- up nobody. One connection writes, and who waits for it is served in turn; a few read,
+--- out of one queue (src/bind/sqlite_readers.c). A database is opened when it is first asked.
 local check_options = require("luaserve.options").check
 local core = require "luaserve.core"
 local fs = require "fs"
+local timers = require "timers"
 local native = require("luaserve.bind").load("sqlite", "libsqlite3-dev")
 
 local M = {}
@@ -11,8 +12,11 @@ local M = {}
 native.null(require("json").null)
 
 local unpack = table.unpack or unpack
-local KNOWN = { readers = "number", maxResultBytes = "number", readOnly = "boolean" }
-local READS = { SELECT = true, EXPLAIN = true, VALUES = true }
+local KNOWN = { readers = "integer", maxResultBytes = "number", readOnly = "boolean" }
+local BUSY, PAUSE = 5, 10 -- seconds; milliseconds
+local MOST_KNOWN = 1000
+local READS = { SELECT = true, EXPLAIN = true, VALUES = true, WITH = true }
+local WRITES = { "INSERT", "UPDATE", "DELETE", "REPLACE" } -- may follow WITH
 
 ---@class Database
 local Database = {}
@@ -21,8 +25,7 @@ local Transaction = {}
 
 -- ---- connections
 
---- One that is open, with the settings that each needs.
-local function connect(db, reads)
+local function connect_once(db, reads)
   local conn = native.new()
   local ok, message, code = conn:open(db.path, reads or db.readOnly)
   if not ok then return nil, ("cannot open %s: %s"):format(db.path, message), code end
@@ -34,23 +37,29 @@ local function connect(db, reads)
   return nil, ("cannot open %s: %s"):format(db.path, message), code
 end
 
+--- One that is open, with the settings that each needs. SQLite waits where others hold
+--- the file, but not where they turn it to WAL, as several processes do that begin at once.
+local function connect(db, reads)
+  local stop = process.uptime() + BUSY
+  while true do
+    local conn, message, code = connect_once(db, reads)
+    if conn or code ~= "SQLITE_BUSY" or process.uptime() > stop then return conn, message, code end
+    timers.sleep(PAUSE)
+  end
+end
+
 local give
 
---- A connection of a pool, made where there may be one more; waits in a queue else.
+--- The connection that writes, made where there is none; waits in a queue where it is taken.
 local take
 function take(db, pool)
   if db.closed then return nil, "the database is closed", "SQLITE_MISUSE" end
   local conn = table.remove(pool.idle)
   if conn then return conn end
-  if pool.reads and db.writer.count == 0 and not db.readOnly then -- it makes the file
-    local writer, message, code = take(db, db.writer)
-    if not writer then return nil, message, code end
-    give(db, db.writer, writer)
-  end
   if pool.count < pool.most then
     pool.count = pool.count + 1
     local message, code
-    conn, message, code = connect(db, pool.reads)
+    conn, message, code = connect(db, false)
     if not conn then pool.count = pool.count - 1 end
     return conn, message, code
   end
@@ -73,13 +82,43 @@ function give(db, pool, conn)
   if conn then table.insert(pool.idle, conn) end
 end
 
-local function pool_for(db, sql)
-  local word = sql:match("^[%s(]*(%a+)")
-  local pool = word and READS[word:upper()] and db.readers or db.writer
-  if pool == db.writer and db.owner == core.running() then
-    core.raise("this runs in a transaction of its database: call its object (tx:query), not the database's")
+--- One more of those that read; true, or nil, message, code where none could be opened.
+local function open_reader(db)
+  local readers = db.readers
+  if db.writer.count == 0 and not db.readOnly then -- it makes the file
+    local writer, why, code = take(db, db.writer)
+    if not writer then return nil, why, code end
+    give(db, db.writer, writer)
+    if readers.count >= readers.most then return true end
   end
-  return pool
+  readers.count = readers.count + 1
+  local conn, message, code = connect(db, true)
+  if conn and not db.closed then
+    readers.queue:add(conn)
+    return true
+  end
+  readers.count = readers.count - 1
+  if conn then conn:close() end
+  if db.closed then return nil, "the database is closed", "SQLITE_MISUSE" end
+  if readers.count == 0 then readers.queue:fail(message) end
+  return nil, message, code
+end
+
+local reads = {} -- by statement, whether it does; a script has few of them
+local known = 0
+
+local function does_read(sql)
+  local does = reads[sql]
+  if does ~= nil then return does end
+  local text = sql:upper()
+  local word = text:match("^[%s(]*(%u+)")
+  does = READS[word or ""] or false
+  for i = 1, word == "WITH" and #WRITES or 0 do
+    if text:find("%f[%w_]" .. WRITES[i] .. "%f[^%w_]") then does = false end
+  end
+  if known == MOST_KNOWN then reads, known = {}, 0 end
+  reads[sql], known = does, known + 1
+  return does
 end
 
 -- ---- statements
@@ -95,9 +134,30 @@ local function run_on(db, conn, sql, n, ...)
   return unpack(result, 2, 5)
 end
 
+local function checked(ok, ...)
+  if not ok then core.raise((...)) end
+  return ...
+end
+
+local function read(db, sql, ...)
+  local readers = db.readers
+  if db.closed then return nil, "the database is closed", "SQLITE_MISUSE" end
+  local queue = readers.queue
+  if readers.count < readers.most and not queue:idle() then
+    local opened, message, code = open_reader(db)
+    if not opened and readers.count == 0 then return nil, message, code end
+    if db.closed then return nil, "the database is closed", "SQLITE_MISUSE" end
+  end
+  return checked(pcall(queue.run, queue, sql, db.limit, select("#", ...), ...))
+end
+
 local function run(db, sql, ...)
   check_sql(sql)
-  local pool = pool_for(db, sql)
+  if db.readers and does_read(sql) then return read(db, sql, ...) end
+  local pool = db.writer
+  if db.owner == core.running() then
+    core.raise("this runs in a transaction of its database: call its object (tx:query), not the database's")
+  end
   local conn, message, code = take(db, pool)
   if not conn then return nil, message, code end
   local result = { pcall(conn.run, conn, sql, db.limit, select("#", ...), ...) }
@@ -274,14 +334,9 @@ end
 --- Closes the connections, each when its query has ended.
 function Database:close()
   self.closed = true
-  for _, pool in ipairs { self.readers, self.writer } do
-    for _, conn in ipairs(pool.idle) do conn:close() end
-    pool.idle, pool.count = {}, 0
-  end
-end
-
-local function new_pool(most, reads)
-  return { idle = {}, queue = {}, count = 0, most = most, reads = reads }
+  for _, conn in ipairs(self.writer.idle) do conn:close() end
+  self.writer.idle, self.writer.count = {}, 0
+  if self.readers then self.readers.queue:close() end
 end
 
 --- A database, whose file is made when it is first asked. Options: readers, the
@@ -293,10 +348,12 @@ end
 function M.open(file, options)
   if type(file) ~= "string" then error("sqlite.open needs the path of a file", 2) end
   options = check_options("sqlite.open", options, KNOWN)
+  local most = options.readers or 3
+  if most < 1 then core.raise("the option readers of sqlite.open is a whole number from 1 on") end
   local db = { limit = options.maxResultBytes or 64 * 1024 * 1024, readOnly = options.readOnly or false }
   db.path = file == ":memory:" and file or core.beside(file)
-  db.writer = new_pool(1, false)
-  db.readers = file == ":memory:" and db.writer or new_pool(options.readers or 3, true)
+  db.writer = { idle = {}, queue = {}, count = 0, most = 1 }
+  if file ~= ":memory:" then db.readers = { queue = native.readers(), count = 0, most = most } end
   return setmetatable(db, { __index = Database, __name = "Database", __store = M.store })
 end
 

@@ -134,15 +134,23 @@ local function shared_by_two(options, ahead)
   end)
 
   it("ends with its time, which begins anew with each use", function()
-    local sam = visitor(other)
-    on(one, "/set?key=a")
-    sam.get("/set?key=b")
-    local stop = helper.now() + 2.5 -- the time to live is two seconds
-    helper.wait_for(function()
-      assert.equal("a", on(one))
-      return helper.now() > stop
-    end, "time to pass", 20)
-    assert.equal("", (sam.get()))
+    local short = serve(ahead(), options .. ", ttl = 2", BODY)
+    local function try() -- nil: the machine was too slow for it
+      local used, left = visitor(short), visitor(short)
+      used.get("/set?key=a")
+      left.get("/set?key=b")
+      local last = helper.now()
+      local stop = last + 2.5
+      while last < stop do
+        local body = used.get()
+        if helper.now() - last > 0.9 then return nil end
+        assert.equal("a", body)
+        last = helper.now()
+      end
+      assert.equal("", (left.get()))
+      return true
+    end
+    helper.wait_for(try, "a try that nobody disturbs", 60)
   end)
 end
 
@@ -157,7 +165,7 @@ describe("a session in Redis", function()
     return (out:gsub("\n$", ""))
   end
 
-  shared_by_two("store = r, ttl = 2", function()
+  shared_by_two("store = r", function()
     return ('local r = redis.connect("redis://127.0.0.1:%d")'):format(server.port)
   end)
 
@@ -186,7 +194,7 @@ describe("a session in SQLite", function()
   local path
   setup(function() path = helper.tmpdir() .. "/sessions.db" end)
 
-  shared_by_two("store = db, ttl = 2", function()
+  shared_by_two("store = db", function()
     return ("local db = sqlite.open(%q)"):format(path)
   end)
 

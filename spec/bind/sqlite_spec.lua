@@ -217,6 +217,101 @@ describe("sqlite", function()
     for _ = 1, 4 do assert.equal("1", helper.get(server, "/after").body) end
   end)
 
+  it("lets quick queries pass slow ones, on the connections that are left", function()
+    local server = helper.serve_handler([[
+      if req.path == "/slow" then
+        console.log("slow")
+        return tostring(db:one("]] .. SLOW .. [["))
+      end
+      return tostring(db:one("SELECT 1 AS n").n)]],
+      { before = "local db = require('luaserve.sqlite').open('app.db', { readers = 2 })" })
+    assert.equal("1", helper.get(server, "/").body)
+    local slow, quick = helper.connect(server), {}
+    slow:send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+    server:wait_output("slow")
+    for i = 1, 40 do
+      quick[i] = helper.connect(server)
+      quick[i]:send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    end
+    for i = 1, 40 do assert.equal("1", quick[i]:read_response().body) end
+    slow:reset() -- which ends its query
+  end)
+
+  it("does not begin a query whose request is over, and interrupts no other one", function()
+    local server = helper.serve_handler([[
+      if req.path == "/slow" then
+        began = (began or 0) + 1
+        local row, message = db:one("]] .. SLOW .. [[")
+        ended = (ended or 0) + 1
+        return tostring(message)
+      elseif req.path == "/count" then
+        return (began or 0) .. " " .. (ended or 0)
+      end
+      return tostring(db:one("SELECT 1 AS n").n)]],
+      { before = "local began, ended local db = require('luaserve.sqlite').open('app.db', { readers = 1 })" })
+    local slow = {}
+    for i = 1, 3 do -- one runs, two wait
+      slow[i] = helper.connect(server)
+      slow[i]:send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+      helper.wait_for(function() return helper.get(server, "/count").body == i .. " 0" end, "a query")
+    end
+    local last = helper.connect(server)
+    last:send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    for _, i in ipairs { 2, 3, 1 } do slow[i]:reset() end
+    assert.equal("1", last:read_response().body)
+    helper.wait_for(function() return helper.get(server, "/count").body == "3 3" end, "all of them to end")
+  end)
+
+  it("fails the queries that wait when it is closed, after the one that runs", function()
+    assert.equal("closed\n" .. ("nil the database is closed SQLITE_MISUSE\n"):rep(2) .. "1\n", printed([[
+      local timers = require "timers"
+      local one = sqlite.open("one.db", { readers = 1 })
+      one:one("SELECT 1")
+      local function ask(sql)
+        setImmediate(function()
+          local row, message, code = one:one(sql)
+          print(row and row.n or table.concat({ tostring(row), message, code }, " "))
+        end)
+      end
+      ask("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000) SELECT max(n) / 3000000 AS n FROM c")
+      ask("SELECT 2 AS n")
+      local began = os.clock() -- of all threads: by then the first one runs
+      while os.clock() - began < 0.05 do timers.sleep(1) end
+      print("closed")
+      one:close()
+      ask("SELECT 3 AS n")
+    ]]))
+  end)
+
+  it("sees what was stored before, with each of its connections", function()
+    assert.equal("200\n", printed([[
+      local luaserve = require "luaserve"
+      assert(db:exec("CREATE TABLE t (name TEXT)"))
+      local seen = 0
+      for i = 1, 50 do
+        db:exec("INSERT INTO t (name) VALUES (?)", "n" .. i)
+        local function count() return db:one("SELECT count(*) AS n FROM t").n end
+        local counts = luaserve.all { count, count, count, count }
+        for _, n in ipairs(counts) do if n == i then seen = seen + 1 end end
+      end
+      print(seen)
+    ]]))
+  end)
+
+  it("has results of any size in one query after another", function()
+    assert.equal("true\n", printed([[
+      local same = true
+      for _, n in ipairs { 0, 1, 23, 24, 25, 500, 3, 2000, 1 } do
+        local text = ("x"):rep(n)
+        local rows = db:query("WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?) "
+          .. "SELECT i, ? AS text FROM c WHERE ? > 0", n, text, n)
+        same = same and #rows == n
+        for i, row in ipairs(rows) do same = same and row.i == i and row.text == text end
+      end
+      print(same)
+    ]]))
+  end)
+
   it("migrates by the files of a folder, each once, in order", function()
     local dir = helper.tmpdir()
     for name, text in pairs({ ["001_users.sql"] = "CREATE TABLE users (name TEXT); INSERT INTO users VALUES ('kim');",

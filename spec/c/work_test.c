@@ -328,6 +328,69 @@ static void takes_a_wrong_number_of_threads(void)
 #define SANITIZED 0
 #endif
 
+struct poster {
+    struct task task;
+    struct task posted[3];
+};
+
+static void run_and_post(struct job *job)
+{
+    struct poster *poster = LIST_ITEM(job, struct poster, task.job);
+
+    for (int i = 0; i < 3; i++)
+        work_post(poster->task.work, &poster->posted[i].job);
+    gate_pass(poster->task.gate);
+}
+
+static void tells_what_is_posted_before_its_job_ends(void)
+{
+    struct work *work = work_new(loop, 1);
+    struct poster poster = {.task = make_task()};
+    struct gate gate;
+
+    gate_init(&gate);
+    poster.task.job.run = run_and_post;
+    poster.task.gate = &gate;
+    poster.task.work = work;
+    for (int i = 0; i < 3; i++)
+        poster.posted[i] = make_task();
+    work_submit(work, &poster.task.job);
+    gate_wait_for(&gate, 1);
+    CHECK_INT(work_out(work), 1);
+    ev_run(loop, EVRUN_ONCE);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(poster.posted[i].dones, 1);
+    CHECK_INT(poster.task.dones, 0);
+    gate_open(&gate);
+    ev_run(loop, 0);
+    CHECK_INT(poster.task.dones, 1);
+    CHECK_INT(poster.posted[2].runs, 0);
+    CHECK_INT(work_out(work), 0);
+    work_free(work);
+    gate_clear(&gate);
+}
+
+static void tells_what_is_posted_also_at_the_end(void)
+{
+    struct work *work = work_new(loop, 1);
+    struct poster poster = {.task = make_task()};
+    struct gate gate;
+
+    gate_init(&gate);
+    gate_open(&gate);
+    poster.task.job.run = run_and_post;
+    poster.task.gate = &gate;
+    poster.task.work = work;
+    for (int i = 0; i < 3; i++)
+        poster.posted[i] = make_task();
+    work_submit(work, &poster.task.job);
+    gate_wait_for(&gate, 1);
+    work_free(work);
+    CHECK_INT(poster.posted[2].dones, 1);
+    CHECK_INT(poster.task.dones, 1);
+    gate_clear(&gate);
+}
+
 /* Root is not held by RLIMIT_NPROC, so the want of address space must do; the
  * sanitizers need theirs. */
 static void runs_jobs_without_any_thread(void)
@@ -365,6 +428,8 @@ int main(void)
     RUN(a_job_may_be_used_again);
     RUN(free_waits_for_running_and_cancels_the_rest);
     RUN(takes_a_wrong_number_of_threads);
+    RUN(tells_what_is_posted_before_its_job_ends);
+    RUN(tells_what_is_posted_also_at_the_end);
     ev_loop_destroy(loop);
     return test_finish();
 }

@@ -7,9 +7,11 @@
  * its transaction open; a result has a limit instead. */
 #include "bind/bytes.h"
 #include "bind/sqlite_query.h"
+#include "bind/sqlite_readers.h"
 #include "script/plugin.h"
 
 #define CONNECTION "luaserve.sqlite.connection"
+#define READERS "luaserve.sqlite.readers"
 
 static const struct plugin *plugin;
 static int null_key; /* its address: what else stands for NULL, json.null */
@@ -120,8 +122,8 @@ static struct connection *check_connection(lua_State *L)
     return *box;
 }
 
-/* [-0, +0, v] Copies the value at index i into v. */
-static void read_value(lua_State *L, int i, struct value *v)
+/* [-0, +0, v] Copies the value at index i into v, of q. */
+static void read_value(lua_State *L, int i, struct query *q, struct value *v)
 {
     size_t n;
     const char *p;
@@ -157,7 +159,7 @@ static void read_value(lua_State *L, int i, struct value *v)
         v->type = SQLITE_BLOB;
         lua_pop(L, 1); /* the table holds it */
     }
-    v->text.p = sqlite_query_copy(p, n);
+    v->text.p = sqlite_query_copy(q, p, n);
     v->text.n = n;
 }
 
@@ -196,35 +198,148 @@ static int start(lua_State *L, struct plugin_wait *w, struct query *q)
     return plugin->wait_return(L, w);
 }
 
-/* connection:run(sql, limit, n, ...) -> rows, changes, rowid; waits. n values
- * follow. */
-static int run_lua(lua_State *L)
+/* [-?, +?, v] Raises what the arguments sql, limit, n, ... of run do not allow;
+ * n values follow. Returns n. */
+static int check_arguments(lua_State *L)
 {
-    struct connection *c = check_connection(L);
-    size_t length;
-    const char *sql = luaL_checklstring(L, 2, &length);
-    lua_Integer limit = luaL_checkinteger(L, 3);
     int n = (int)luaL_checkinteger(L, 4), i;
-    struct plugin_wait *w;
-    struct query *q;
 
-    if (c->running != NULL)
-        return luaL_error(L, "the connection is at work");
+    luaL_checklstring(L, 2, NULL);
+    luaL_checkinteger(L, 3);
     luaL_checkstack(L, n + 8, "too many values");
     lua_settop(L, 4 + n);
     for (i = 1; i <= n; i++)
         check_value(L, 4 + i, i);
-    w = plugin->wait_begin(L, 0, on_over, c); /* the last that raises */
-    q = sqlite_query_new(c, SQLITE_QUERY_RUN, sql, length);
-    q->limit = (size_t)limit;
-    q->params = sqlite_query_alloc(((size_t)n + 1) * sizeof *q->params);
+    return n;
+}
+
+/* [-0, +0, -] A query of these arguments, which have been checked. */
+static struct query *read_query(lua_State *L, struct connection *c, int n)
+{
+    size_t length;
+    const char *sql = lua_tolstring(L, 2, &length);
+    struct query *q = sqlite_query_new(c, SQLITE_QUERY_RUN, sql, length);
+    int i;
+
+    q->limit = (size_t)lua_tointeger(L, 3);
+    q->params = sqlite_query_take(q, ((size_t)n + 1) * sizeof *q->params);
     q->nparams = n;
     for (i = 1; i <= n; i++) {
         q->params[i - 1].type = SQLITE_NULL;
         if (!is_null(L, 4 + i))
-            read_value(L, 4 + i, &q->params[i - 1]);
+            read_value(L, 4 + i, q, &q->params[i - 1]);
     }
-    return start(L, w, q);
+    return q;
+}
+
+/* connection:run(sql, limit, n, ...) -> rows, changes, rowid; waits */
+static int run_lua(lua_State *L)
+{
+    struct connection *c = check_connection(L);
+    int n = check_arguments(L);
+    struct plugin_wait *w;
+
+    if (c->running != NULL)
+        return luaL_error(L, "the connection is at work");
+    w = plugin->wait_begin(L, 0, on_over, c); /* the last that raises */
+    return start(L, w, read_query(L, c, n));
+}
+
+/* ---- readers */
+
+static void told(struct query *q)
+{
+    plugin->wait_settle(q->wait, push_result, q);
+    sqlite_query_free(q);
+}
+
+static void on_reader_over(void *arg, const char *why)
+{
+    struct query *q = arg;
+
+    (void)why;
+    sqlite_readers_stop(q->readers, q);
+}
+
+static struct readers *check_readers(lua_State *L)
+{
+    struct readers **box = luaL_checkudata(L, 1, READERS);
+
+    if (*box == NULL)
+        luaL_error(L, "the database is closed");
+    return *box;
+}
+
+/* readers() -> connections that share a queue of queries; none yet */
+static int new_readers(lua_State *L)
+{
+    struct readers **box;
+
+    box = lua_newuserdata(L, sizeof *box);
+    *box = NULL;
+    luaL_getmetatable(L, READERS);
+    lua_setmetatable(L, -2);
+    *box = sqlite_readers_new(plugin, told);
+    return 1;
+}
+
+/* readers:add(connection): takes one that is open */
+static int readers_add(lua_State *L)
+{
+    struct readers *r = check_readers(L);
+    struct connection **box = luaL_checkudata(L, 2, CONNECTION), *c = *box;
+
+    if (c == NULL || c->db == NULL || c->running != NULL)
+        return luaL_error(L, "the connection is not open, or at work");
+    *box = NULL;
+    sqlite_readers_add(r, c);
+    return 0;
+}
+
+/* readers:idle() -> whether a query would not have to wait */
+static int readers_idle(lua_State *L)
+{
+    lua_pushboolean(L, sqlite_readers_idle(check_readers(L)));
+    return 1;
+}
+
+/* readers:run(sql, limit, n, ...) as for a connection */
+static int readers_run(lua_State *L)
+{
+    static struct query *begun; /* where wait_begin has raised */
+    struct readers *r = check_readers(L);
+    int n = check_arguments(L);
+    struct plugin_wait *w;
+    struct query *q;
+
+    if (begun != NULL)
+        sqlite_query_free(begun);
+    begun = q = read_query(L, NULL, n);
+    w = plugin->wait_begin(L, 0, on_reader_over, q);
+    begun = NULL;
+    q->wait = w;
+    sqlite_readers_run(r, q);
+    return plugin->wait_return(L, w);
+}
+
+/* readers:fail(message): all that wait, since there is no connection */
+static int readers_fail(lua_State *L)
+{
+    sqlite_readers_fail(check_readers(L), SQLITE_CANTOPEN,
+                        luaL_checkstring(L, 2));
+    return 0;
+}
+
+/* readers:close(): each connection, when its query has ended */
+static int readers_close(lua_State *L)
+{
+    struct readers **box = luaL_checkudata(L, 1, READERS);
+    struct readers *r = *box;
+
+    *box = NULL;
+    if (r != NULL)
+        sqlite_readers_free(r);
+    return 0;
 }
 
 /* new() -> a connection that is not open yet */
@@ -293,6 +408,19 @@ static int null(lua_State *L)
     return 0;
 }
 
+/* [-0, +0, m] */
+static void new_class(lua_State *L, const char *name, const luaL_Reg *methods,
+                      lua_CFunction gc)
+{
+    luaL_newmetatable(L, name);
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
+
 int luaopen_luaserve_bind_sqlite(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"open", open_lua},
@@ -300,21 +428,23 @@ int luaopen_luaserve_bind_sqlite(lua_State *L)
                                        {"busy", busy},
                                        {"close", close_lua},
                                        {NULL, NULL}};
+    static const luaL_Reg readers[] = {
+        {"add", readers_add},   {"idle", readers_idle},   {"run", readers_run},
+        {"fail", readers_fail}, {"close", readers_close}, {NULL, NULL}};
 
     plugin = plugin_of(L);
-    luaL_newmetatable(L, CONNECTION);
-    lua_pushcfunction(L, close_lua);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    /* Nobody asks for its statistics, which cost a lock for each block. */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    new_class(L, CONNECTION, methods, close_lua);
+    new_class(L, READERS, readers, readers_close);
     bytes_open(L);
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
     lua_pushcfunction(L, null);
     lua_setfield(L, -2, "null");
     lua_pushcfunction(L, new_connection);
     lua_setfield(L, -2, "new");
+    lua_pushcfunction(L, new_readers);
+    lua_setfield(L, -2, "readers");
     lua_pushcfunction(L, bytes_new);
     lua_setfield(L, -2, "blob");
     lua_pushstring(L, sqlite3_libversion());

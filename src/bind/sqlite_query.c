@@ -3,6 +3,8 @@
  * that waits for Lua would hold a transaction open. */
 #include "bind/sqlite_query.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,42 +16,100 @@ static void *checked(void *p)
     return p;
 }
 
-char *sqlite_query_copy(const char *p, size_t n)
+void *sqlite_query_alloc(size_t n)
 {
-    char *text = checked(malloc(n + 1));
+    return checked(calloc(1, n));
+}
+
+/* ---- memory of a query: a block, which the next one uses again, since blocks
+ * of malloc that one thread takes and another frees are dear */
+
+struct extra {
+    struct extra *next;
+    max_align_t bytes[];
+};
+
+static struct query *spare;
+static int spares;
+
+static void *extra(struct query *q, size_t n)
+{
+    struct extra *e = checked(malloc(sizeof *e + n));
+
+    e->next = q->extra;
+    q->extra = e;
+    return e->bytes;
+}
+
+void *sqlite_query_take(struct query *q, size_t n)
+{
+    size_t at = (q->used + sizeof(void *) - 1) & ~(sizeof(void *) - 1);
+
+    if (at > sizeof q->room || n > sizeof q->room - at)
+        return extra(q, n);
+    q->used = at + n;
+    return q->room + at;
+}
+
+char *sqlite_query_copy(struct query *q, const char *p, size_t n)
+{
+    char *text = sqlite_query_take(q, n + 1);
 
     memcpy(text, p, n);
     text[n] = 0;
     return text;
 }
 
-void *sqlite_query_alloc(size_t n)
+struct query *sqlite_query_new(struct connection *c, enum kind kind,
+                               const char *sql, size_t n)
 {
-    return checked(calloc(1, n));
+    struct query *q = spare;
+
+    if (q == NULL) {
+        q = checked(malloc(sizeof *q));
+    } else {
+        spare = q->next;
+        spares--;
+    }
+    memset(q, 0, offsetof(struct query, message));
+    q->message[0] = 0;
+    q->kind = kind;
+    q->c = c;
+    q->cells = q->first_cells;
+    q->cap = SQLITE_QUERY_CELLS;
+    q->sql = sqlite_query_copy(q, sql, n);
+    return q;
 }
 
-static void clear_value(struct value *v)
+static int may_keep(void)
 {
-    if (v->type == SQLITE_TEXT || v->type == SQLITE_BLOB)
-        free(v->text.p);
+#ifdef __SANITIZE_ADDRESS__
+    return 0; /* or the use of what was freed goes unseen */
+#else
+    return spares < SQLITE_QUERY_SPARE;
+#endif
 }
 
 void sqlite_query_free(struct query *q)
 {
-    size_t i;
+    struct extra *e;
 
-    for (i = 0; i < (size_t)q->nparams; i++)
-        clear_value(&q->params[i]);
-    for (i = 0; i < q->ncells; i++)
-        clear_value(&q->cells[i]);
-    for (i = 0; i < (size_t)q->ncolumns; i++)
-        free(q->names[i]);
-    free(q->names);
-    free(q->params);
-    free(q->cells);
-    free(q->sql);
-    free(q);
+    while ((e = q->extra) != NULL) {
+        q->extra = e->next;
+        free(e);
+    }
+    if (q->cells != q->first_cells)
+        free(q->cells);
+    if (!may_keep()) {
+        free(q);
+        return;
+    }
+    q->next = spare;
+    spare = q;
+    spares++;
 }
+
+/* ---- running */
 
 static int fail(struct query *q, int status)
 {
@@ -141,8 +201,13 @@ static int bind_all(struct query *q, sqlite3_stmt *stmt)
 static struct value *next_cell(struct query *q)
 {
     if (q->ncells == q->cap) {
-        q->cap = q->cap ? q->cap * 2 : 64;
-        q->cells = checked(realloc(q->cells, q->cap * sizeof *q->cells));
+        bool first = q->cells == q->first_cells;
+
+        q->cap *= 2;
+        q->cells = checked(
+            realloc(first ? NULL : q->cells, q->cap * sizeof *q->cells));
+        if (first)
+            memcpy(q->cells, q->first_cells, sizeof q->first_cells);
     }
     return &q->cells[q->ncells++];
 }
@@ -167,7 +232,7 @@ static void keep_cell(struct query *q, sqlite3_stmt *stmt, int column)
                 ? (const void *)sqlite3_column_text(stmt, column)
                 : sqlite3_column_blob(stmt, column);
         v->text.n = (size_t)sqlite3_column_bytes(stmt, column);
-        v->text.p = sqlite_query_copy(p != NULL ? p : "", v->text.n);
+        v->text.p = sqlite_query_copy(q, p != NULL ? p : "", v->text.n);
         q->size += v->text.n;
         break;
     default:
@@ -180,12 +245,13 @@ static void keep_names(struct query *q, sqlite3_stmt *stmt)
     int i;
 
     q->ncolumns = sqlite3_column_count(stmt);
-    q->names = checked(calloc((size_t)q->ncolumns + 1, sizeof *q->names));
+    q->names =
+        sqlite_query_take(q, ((size_t)q->ncolumns + 1) * sizeof *q->names);
     for (i = 0; i < q->ncolumns; i++) {
         const char *name = sqlite3_column_name(stmt, i);
 
         q->names[i] =
-            sqlite_query_copy(name ? name : "", name ? strlen(name) : 0);
+            sqlite_query_copy(q, name ? name : "", name ? strlen(name) : 0);
     }
 }
 
@@ -269,7 +335,7 @@ static void run_query(struct query *q)
                     "a text of several statements takes no values");
             return;
         }
-        s->sql = sqlite_query_copy(q->sql, strlen(q->sql));
+        s->sql = checked(strdup(q->sql));
     }
     run_statement(q, s->stmt);
 }
@@ -333,15 +399,4 @@ void sqlite_query_close(struct connection *c)
     }
     sqlite3_close(c->db);
     free(c);
-}
-
-struct query *sqlite_query_new(struct connection *c, enum kind kind,
-                               const char *sql, size_t n)
-{
-    struct query *q = sqlite_query_alloc(sizeof *q);
-
-    q->kind = kind;
-    q->c = c;
-    q->sql = sqlite_query_copy(sql, n);
-    return q;
 }

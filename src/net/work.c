@@ -128,7 +128,7 @@ static void deliver(struct work *work)
     while ((node = list_shift(&jobs)) != NULL) {
         struct job *job = LIST_ITEM(node, struct job, link);
 
-        if (--work->out == 0)
+        if (!job->posted && --work->out == 0)
             ev_unref(work->loop);
         job->done(job);
     }
@@ -196,15 +196,25 @@ static void add_thread(struct work *work)
     run_queue(work);
 }
 
-static void count_out(struct work *work)
+/* It is followed by the end of the job that posts it, which is counted. */
+void work_post(struct work *work, struct job *job)
 {
+    job->cancelled = job->queued = false;
+    job->posted = true;
+    pthread_mutex_lock(&work->lock);
+    finish_and_unlock(work, job);
+}
+
+static void count_out(struct work *work, struct job *job)
+{
+    job->posted = false;
     if (work->out++ == 0)
         ev_ref(work->loop);
 }
 
 void work_submit_done(struct work *work, struct job *job)
 {
-    count_out(work);
+    count_out(work, job);
     job->cancelled = job->queued = false;
     pthread_mutex_lock(&work->lock);
     finish_and_unlock(work, job);
@@ -212,9 +222,9 @@ void work_submit_done(struct work *work, struct job *job)
 
 void work_submit(struct work *work, struct job *job)
 {
-    bool crowded;
+    bool crowded, asleep;
 
-    count_out(work);
+    count_out(work, job);
     job->cancelled = work->stopping;
     job->queued = !work->stopping;
     pthread_mutex_lock(&work->lock);
@@ -224,9 +234,10 @@ void work_submit(struct work *work, struct job *job)
     }
     list_push(&work->queue, &job->link);
     crowded = ++work->waiting > work->idle;
-    if (work->idle > 0)
-        pthread_cond_signal(&work->wake_thread);
+    asleep = work->idle > 0;
     pthread_mutex_unlock(&work->lock);
+    if (asleep) /* who wakes finds the lock free */
+        pthread_cond_signal(&work->wake_thread);
     if (crowded)
         add_thread(work);
 }

@@ -27,6 +27,7 @@ struct job {
     void (*done)(struct job *); /* on the loop; may free the job, may submit */
     bool cancelled;             /* read in done: run() was never called */
     bool queued;                /* the pool's */
+    bool posted;                /* the pool's: by work_post */
 };
 
 /* Makes a pool of up to that many threads, which start as jobs need them. The
@@ -51,7 +52,12 @@ void work_submit_done(struct work *work, struct job *job);
  * as if nothing had been asked. On the loop's thread only. */
 bool work_cancel(struct work *work, struct job *job);
 
-/* The count of jobs whose done() is still to come. */
+/* From the run() of another job, on its thread: has done() of this one called
+ * on the loop, before that of the other: what is ready of a job that goes on.
+ */
+void work_post(struct work *work, struct job *job);
+
+/* The count of jobs whose done() is still to come, without those posted. */
 unsigned work_out(const struct work *work);
 
 #endif

@@ -32,7 +32,7 @@
 #define lua_rawlen(L, i) lua_objlen(L, i)
 #endif
 
-#define PLUGIN_VERSION 3
+#define PLUGIN_VERSION 4
 #define PLUGIN_EXPORT __attribute__((visibility("default")))
 #define PLUGIN_KEY "luaserve.plugin"
 
@@ -74,6 +74,9 @@ struct plugin {
      * the loop; cancelled: the process ends, and run was not called. */
     void (*work)(void (*run)(void *arg),
                  void (*done)(void *arg, bool cancelled), void *arg);
+    /* Within run, on its thread: has done(arg, false) called on the loop,
+     * before the done of what runs. */
+    void (*post)(void (*done)(void *arg, bool cancelled), void *arg);
 
     /* Calls on_event(arg, events) when fd can be read or written, as
      * watch_set asks (nothing at first). The caller owns the watch, and fd. */

@@ -140,6 +140,16 @@ static void work(void (*run)(void *arg),
     work_submit(script_state.work, &e->job);
 }
 
+static void post(void (*done)(void *arg, bool cancelled), void *arg)
+{
+    struct errand *e = mem_zalloc(sizeof *e);
+
+    e->done = done;
+    e->arg = arg;
+    e->job.done = errand_done;
+    work_post(script_state.work, &e->job);
+}
+
 /* ---- descriptors */
 
 struct plugin_watch {
@@ -317,6 +327,7 @@ void plugin_api_open(lua_State *L)
         .wait_forget = forget_wait,
         .push_error = push_error,
         .work = work,
+        .post = post,
         .watch_new = watch_new,
         .watch_set = watch_set,
         .watch_keep = watch_keep,
