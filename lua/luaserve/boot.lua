@@ -425,10 +425,10 @@ function M.main(source)
   rawset(_G, "arg", { [0] = source.path, unpack(source) }) -- as the lua command has it
   if core.worker then require("luaserve.cluster.child").start() end
   if core.watching then require("luaserve.core.misuse").watch() end
-  if core.watching and core.worker then return run_watched(source, path) end
   if core.record and not core.workers and not source.show then
     require("luaserve.record").start(core.record, core.recordMax)
   end
+  if core.watching and core.worker then return run_watched(source, path) end
   local text, name = read_source(source)
   if core.workers and core.watching then return require("luaserve.watch.primary").run() end
   if core.workers then return require("luaserve.supervisor").run(core.workers) end

@@ -161,6 +161,25 @@ describe("an answer that nobody can give any more", function()
     helper.wait_for(function() return server:stdout():match("hook 200") end, "the hook of a res that was looked for")
   end)
 
+  it("is told at once with --watch, also by the code that was saved last", function()
+    local server = helper.serve([[
+      return function(req, res)
+        if req.url == "/fine" then return "fine" end
+      end]], { listen = true, args = { "--watch" } })
+    local conn = start(server, "/")
+    lab.wait_for_log(server, "app%.lua:1: GET /: the handler returned without an answer")
+    assert.equal("fine", helper.get(server, "/fine").body)
+    helper.write_file(server.script, [[
+
+      return function(req, res)
+        made = 1
+        return "new"
+      end]])
+    helper.wait_for(function() return helper.get(server, "/fine").body == "new" end, "the new code")
+    lab.wait_for_log(server, "app%.lua:3: the global 'made' is made here")
+    conn:close()
+  end)
+
   it("is none where something can still give it", function()
     local server = serve(LEAVING)
     local before = lab.counts(server)

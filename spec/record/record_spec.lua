@@ -239,6 +239,12 @@ describe("the folder of --record", function()
     for _, record in ipairs(records(dir, 12)) do assert.is_true(record.worker == 1 or record.worker == 2) end
   end)
 
+  it("is filled with --watch, too", function()
+    local server, dir = serve { args = { "--watch" } }
+    assert.equal(500, helper.get(server, "/boom").status)
+    assert.matches("app%.lua:5: attempt to index", records(dir, 1)[1].error[1])
+  end)
+
   it("is never left by what a client sends", function()
     local root = helper.tmpdir()
     local server = serve { dir = root .. "/failed" }
