@@ -1,4 +1,4 @@
--- Registering, logging in and out: passwords are hashed, forms are this site's own, guesses are few.
+-- Registering, logging in and out: hashed passwords in users.db beside it, forms of this site alone, few guesses.
 --   luaserve --workers 2 --store login.store examples/login.lua     and logins survive a restart
 local luaserve, crypto = require "luaserve", require "crypto"
 
