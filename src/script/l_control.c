@@ -26,6 +26,7 @@ enum { MESSAGE_MAX = 1024 * 1024 }; /* bytes, as lua/luaserve/control.lua has */
 struct peer {
     struct control control;
     int self, handler; /* slots, while it is open */
+    struct defer gone;
 };
 
 struct event {
@@ -65,14 +66,24 @@ static void emit(struct peer *peer, const char *text, size_t n)
     call_start(call, pushed - 1);
 }
 
-/* Nothing calls back any more. */
+static void on_gone(struct defer *d)
+{
+    struct peer *peer = LIST_ITEM(d, struct peer, gone);
+
+    slot_give(script_thread(), peer->self);
+    peer->self = 0;
+}
+
+/* Nothing calls back any more. It may be one of its own messages that has
+ * closed it, whose reading goes on below us: it is collected later. */
 static void release(struct peer *peer)
 {
-    lua_State *L = script_thread();
-
-    slot_give(L, peer->handler);
-    slot_give(L, peer->self);
-    peer->handler = peer->self = 0;
+    if (peer->handler == 0)
+        return;
+    slot_give(script_thread(), peer->handler);
+    peer->handler = 0;
+    loop_defer_init(&peer->gone, on_gone);
+    loop_defer(script_state.loop, &peer->gone);
 }
 
 static void on_message(struct control *c, const char *text, size_t n, int fd)
@@ -176,8 +187,7 @@ static int close_peer(lua_State *L)
     struct peer *peer = check(L, 1);
 
     control_close(&peer->control);
-    if (peer->self != 0)
-        release(peer);
+    release(peer);
     return 0;
 }
 
@@ -192,8 +202,7 @@ static int detach(lua_State *L)
     fd = peer->control.fd >= 0 ? dup(peer->control.fd) : -1;
     l_bound_set(L, -1, fd);
     control_close(&peer->control);
-    if (peer->self != 0)
-        release(peer);
+    release(peer);
     return 1;
 }
 

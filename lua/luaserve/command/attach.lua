@@ -13,11 +13,13 @@ local PATIENCE = 10000 -- milliseconds until the server's first word
 local USAGE = [==[
 usage: luaserve attach [--worker N] PIDFILE
 
-A prompt inside the running server that was started with --pid-file PIDFILE, for its own user and root. With workers
-it is that of the worker N, the first where none is named; 0 is the primary. app is the app of the script, client a
-test client of it. A line has half a second of CPU time for each run and may wait as long as it likes; what it prints
-and returns comes back here. Tab, the arrows, Ctrl-R, Ctrl-C and Ctrl-D are those of luaserve repl.
-Where the input is no terminal its lines are run up to the first error (exit code 1).
+A prompt inside the running server that was started with --pid-file PIDFILE,
+for its own user and root. With workers it is that of the worker N, the first
+where none is named; 0 is the primary. app is the app of the script, client a
+test client of it. A line has half a second of CPU time for each run and may
+wait as long as it likes; what it prints and returns comes back here. Tab, the
+arrows, Ctrl-R, Ctrl-C and Ctrl-D are those of luaserve repl. Where the input
+is no terminal its lines are run up to the first error (exit code 1).
 ]==]
 
 --- Sends a question and waits for the message with its number.

@@ -9,10 +9,12 @@ local M = {}
 local USAGE = [==[
 usage: luaserve [options] repl [app.lua [arguments]]
 
-A prompt with everything that scripts have. With a script, which is run first: app is what it returned (or the
-server on which it listens), client a test client of that: client:get("/"):json().
-Tab completes names, the arrows walk through the lines of before, Ctrl-R looks for one, Ctrl-C ends what runs,
-Ctrl-D the prompt. Where the input is no terminal its lines are run up to the first error (exit code 1).
+A prompt with everything that scripts have. With a script, which is run first:
+app is what it returned (or the server on which it listens), client a test
+client of that: client:get("/"). Tab completes names, the arrows walk
+through the lines of before, Ctrl-R looks for one, Ctrl-C ends what runs,
+Ctrl-D the prompt. Where the input is no terminal its lines are run up to the
+first error (exit code 1).
 ]==]
 
 local function welcome(arguments, names)

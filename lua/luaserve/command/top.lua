@@ -16,10 +16,12 @@ local SILENT = 3 -- seconds without a report that are told
 local USAGE = [==[
 usage: luaserve top [--once] [--interval S] PIDFILE
 
-What the workers of the server that was started with --pid-file PIDFILE do, anew each second, or every S; q ends it.
-REQ/S, P50, P99, CPU and LAG are of the time since the last look: how long half of the requests took at most, and
-all but one in a hundred (as near as the buckets of /metrics are); the share of a CPU; how late the loop was at the
-worst. Where the output is no terminal the rows are printed line by line; --once prints one table and ends.
+What the workers of the server that was started with --pid-file PIDFILE do,
+anew each second, or every S; q ends it. REQ/S, P50, P99, CPU and LAG are of
+the time since the last look: how long half of the requests took at most, and
+all but one in a hundred (as near as the buckets of /metrics are); the share
+of a CPU; how late the loop was at the worst. Where the output is no terminal
+the rows are printed line by line; --once prints one table and ends.
 ]==]
 
 --- Asks for a report; nil where the server has gone.
