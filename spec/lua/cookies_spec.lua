@@ -180,3 +180,26 @@ describe("cookies", function()
     end)
   end)
 end)
+
+describe("signatures", function()
+  it("are HMAC-SHA256, whatever the sizes of secret and text", function()
+    local result = helper.run([[
+local reply, crypto = require "luaserve.core.reply", require "crypto"
+local count = 0
+for _, size in ipairs { 1, 8, 32, 63, 64, 65, 200 } do
+  local key = ("k"):rep(size)
+  local first, second = reply.signer(key), reply.signer("another", key)
+  for n = 0, 200 do
+    local text = ("t"):rep(n)
+    local mac = crypto.createHmac("sha256", key):update(text):digest("base64url")
+    assert(first:sign(text) == mac and second:verify(text, mac) == 2)
+    assert(second:verify(text .. "x", mac) == false and second:verify(text, mac .. "x") == false)
+    count = count + 1
+  end
+end
+print(count)
+]])
+    assert.are.equal("", result.err)
+    assert.are.equal("1407\n", result.out)
+  end)
+end)
