@@ -139,14 +139,14 @@ struct edit {
     struct store_room room;
 };
 
-/* Writes entry in place of old, which (version 0) may not be there. */
+/* Writes entry over old, which (version 0) may not be there. Once it is stripped
+ * it is no more the oldest of anything, and so stays until then. */
 static int replace(MDB_txn *txn, const struct store *store, struct edit *e,
                    const struct store_entry *old,
                    const struct store_entry *entry)
 {
     size_t n = entry->n + 2 * e->key.mv_size;
-    int failure =
-        old->version ? store_item_remove(txn, store, &e->key, old) : 0;
+    int failure = old->version ? store_item_strip(txn, store, old) : 0;
 
     if (failure == 0)
         failure = store_room_make(txn, store, n, &e->room);
