@@ -297,6 +297,23 @@ describe("redis", function()
     assert.is_nil(run.out:find("sesame", 1, true))
   end)
 
+  it("names host and cause of what fails, and never a password", function()
+    local run = helper.run([[
+      local luaserve = require "luaserve"
+      local r = luaserve.redis.connect("redis://kim:sesame@127.0.0.1:1/0")
+      print(r:get("k"))
+      print(r:pipeline(function(p) p:get("k") end))
+      print(r:blpop("k", 1))
+      print(luaserve.redis.store(r):take("k", 1, 1, 1, 1))
+      print(luaserve.redis.store(r):get("id"))
+      print(tostring(r), require("json").encode(pcall(tostring, r)))
+      print(pcall(luaserve.redis.connect, "http://kim:sesame@127.0.0.1"))
+    ]])
+    local _, told = run.out:gsub("nil\tredis 127%.0%.0%.1:1: Connection refused\tECONNREFUSED\n", "")
+    assert.equal(5, told)
+    assert.is_nil((run.out .. run.err):find("sesame", 1, true))
+  end)
+
   it("speaks TLS, and checks the certificate", function()
     local pair = certs.of({ names = { "localhost" } })
     local own = redis.start({ tls = pair })
