@@ -279,15 +279,24 @@ local function named_frame(message)
   return source and { file = file, line = line, name = "where it is written", source = source } or nil
 end
 
+--- Whether the message names another place than the innermost of the script's frames, and rightly so.
+local function is_elsewhere(named, frames, value)
+  local first = frames[1]
+  if not first.own then -- LuaJIT does not know any more where it was
+    return jit and type(value) == "string" and (named.file ~= first.file or named.line ~= first.line)
+  end
+  for _, frame in ipairs(frames) do -- luaserve has raised it: of a module or a template that is wrong
+    if not frame.own then return named.file ~= frame.file or named.line ~= frame.line end
+  end
+  return true
+end
+
 --- Adds what the frames lack: the source, and the place that the message names.
 local function complete(t, value)
-  local first, named = t.frames[1], named_frame(t.message)
-  if type(value) == "table" and rawget(value, "_exit") or not first then
+  local named = named_frame(t.message)
+  if type(value) == "table" and rawget(value, "_exit") or not t.frames[1] then
     t.frames = { named }
-  elseif named and t.message:find("^error loading module") then -- the mistake is there, not in who requires it
-    while t.frames[1] and t.frames[1].own do table.remove(t.frames, 1) end
-    table.insert(t.frames, 1, named)
-  elseif jit and named and (named.file ~= first.file or named.line ~= first.line) and type(value) == "string" then
+  elseif named and is_elsewhere(named, t.frames, value) then
     table.insert(t.frames, 1, named)
   end
   for _, frame in ipairs(t.frames) do

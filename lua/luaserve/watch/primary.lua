@@ -39,18 +39,19 @@ end
 
 -- ---- what is watched
 
+local ever = {} -- all files that any worker has loaded: the next one may load them late, as templates
+
 local function want()
-  local all = { files = {}, trees = {} }
-  local script = core.argv[2]
-  if script:sub(1, 1) == "/" then all.files[script] = true end
+  local trees, script = {}, core.argv[2]
+  if script:sub(1, 1) == "/" then ever[script] = true end
   for _, known in pairs(loads) do
-    for file in pairs(known.files) do all.files[file] = true end
-    for tree in pairs(known.trees) do all.trees[tree] = true end
+    for file in pairs(known.files) do ever[file] = true end
+    for tree in pairs(known.trees) do trees[tree] = true end
   end
-  files.want(all.files, all.trees)
+  files.want(ever, trees)
 end
 
---- Of those that are gone only the last one counts, which has perhaps failed on what is to be mended.
+--- Of those that are gone only the folders of the last one count, which has perhaps failed on what is to be mended.
 local function forget(worker)
   loads[worker] = nil
 end
