@@ -245,11 +245,13 @@ set_choice(struct parser *p, const struct usage_row *row, const char *value)
     return OPTIONS_RUN;
 }
 
-/* What --watch runs is one worker. */
+/* What --watch runs is one worker, which somebody waits to see the end of. */
 static enum options_result check_watch(struct parser *p)
 {
-    const struct options *o = p->options;
+    struct options *o = p->options;
 
+    if (o->watch && o->drain_timeout == OPTIONS_DRAIN)
+        o->drain_timeout = OPTIONS_DRAIN_WATCHED;
     if (o->watch && o->workers > 1)
         return fail(p, "--watch runs one worker, to show each change at once: "
                        "leave --workers out");

@@ -21,7 +21,9 @@ enum {
     OPTIONS_WORKERS_MAX = 512,
     OPTIONS_LISTEN_MAX = 16,
     OPTIONS_TEXTS_MAX = 8,
-    OPTIONS_ERROR_SIZE = 512
+    OPTIONS_ERROR_SIZE = 512,
+    OPTIONS_DRAIN = 30,       /* seconds, where --drain-timeout is not given */
+    OPTIONS_DRAIN_WATCHED = 2 /* with --watch: nobody wants to wait */
 };
 
 enum options_result {
@@ -98,7 +100,7 @@ struct options {
     ((struct options){.log_format = ACCESS_COMBINED,                           \
                       .log_level = LOG_LEVEL_INFO,                             \
                       .record_max = 100,                                       \
-                      .drain_timeout = 30,                                     \
+                      .drain_timeout = OPTIONS_DRAIN,                          \
                       .threads = WORK_THREADS,                                 \
                       .limits = LIMITS_DEFAULT,                                \
                       .cpu_budget = 5,                                         \

@@ -179,7 +179,8 @@ end
 local function add_middleware(out, ran)
   out[#out + 1] = '<section><h2>Middleware that ran</h2><div class="card"><ol>'
   for _, one in ipairs(ran) do
-    out[#out + 1] = fill('<li>%s <span class="soft">%s</span></li>', one.name, one.name ~= one.at and short(one.at) or "")
+    out[#out + 1] = fill('<li>%s <span class="soft">%s</span></li>', one.name,
+      one.name ~= one.at and short(one.at) or "")
   end
   out[#out + 1] = "</ol></div></section>"
 end

@@ -210,6 +210,13 @@ static void sets_every_limit(void)
     CHECK(limits->handler_timeout == 0.5);
     CHECK(options.cpu_budget == 6);
     CHECK(options.drain_timeout == 7);
+    CHECK(PARSE("--watch", "x") == OPTIONS_RUN);
+    CHECK(options.watch && options.drain_timeout == OPTIONS_DRAIN_WATCHED);
+    CHECK(PARSE("--watch", "--drain-timeout", "7", "x") == OPTIONS_RUN);
+    CHECK(options.drain_timeout == 7);
+    CHECK_STR(FAILURE("--watch", "--workers", "2", "x"),
+              "--watch runs one worker, to show each change at once: "
+              "leave --workers out");
 }
 
 static void the_last_of_two_wins(void)
