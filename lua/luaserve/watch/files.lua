@@ -165,6 +165,27 @@ function M.want(files, trees)
   arm()
 end
 
+--- What tells one state of a file from another; "" where there is none.
+---@param path string
+---@return string
+function M.stamp(path)
+  local ok, stats = pcall(fs.statSync, path)
+  return ok and ("%.3f %.0f %.0f"):format(stats.mtimeMs, stats.size, stats.ino) or ""
+end
+
+--- A file was like that when it was loaded: where it is not any more, before it was watched, that is a change.
+---@param path string
+---@param stamp string
+function M.compare(path, stamp)
+  if M.stamp(path) == stamp then return end
+  changed[path] = true
+  schedule()
+end
+
+--- The time, in milliseconds.
+---@return number
+function M.now() return now() end
+
 --- Whether a path is one of the files, and not only in one of the folders.
 ---@param path string
 ---@return boolean

@@ -25,11 +25,6 @@ local state = { generation = "", styles = 0, trouble = nil }
 local said -- the trouble that the worker which is tried out has told of
 local reason = {} -- the files that have changed
 
-local function milliseconds()
-  local time = process.hrtime()
-  return time[1] * 1000 + time[2] / 1e6
-end
-
 local born, generations = os.time(), 0
 
 local function new_generation()
@@ -157,7 +152,7 @@ local function refuse(worker, why, old)
 end
 
 local function attempt()
-  local old, since, generation = current, milliseconds(), new_generation()
+  local old, since, generation = current, files.now(), new_generation()
   if old and (old._dead or old._retired) then old = nil end
   said = nil
   local worker = primary.fork(nil, { slot = SLOT, held = true })
@@ -172,7 +167,7 @@ local function attempt()
   if why then return refuse(worker, why, old) end
   take(worker, generation, old)
   if generations > 1 then
-    core.log("info", ("reloaded in %.0f ms: %s"):format(milliseconds() - since, table.concat(reason, ", ")))
+    core.log("info", ("reloaded in %.0f ms: %s"):format(files.now() - since, table.concat(reason, ", ")))
   else
     native.notify("READY=1")
   end
@@ -239,19 +234,23 @@ end
 
 local told = {}
 
-local wanting = false
+local news = {} -- what workers have just told that they have loaded
 
-local function want_once()
-  wanting = false
-  return want()
+local function take_news()
+  local list = news
+  news = {}
+  want()
+  for _, message in ipairs(list) do
+    if message.kind == "files" then files.compare(message.path, message.stamp) end
+  end
 end
 
 function told.loads(worker, message)
   local known = loads[worker]
   if not known or known[message.kind][message.path] then return end
   known[message.kind][message.path] = true
-  if not wanting then core.defer(want_once) end
-  wanting = true
+  if not news[1] then core.defer(take_news) end
+  table.insert(news, message)
 end
 
 function told.pong(worker)

@@ -2,6 +2,7 @@
 --- pages need to reload themselves, below /.luaserve/.
 local core = require "luaserve.core"
 local child = require "luaserve.cluster.child"
+local files = require "luaserve.watch.files"
 local json = require "json"
 local process = require "process"
 local timers = require "timers"
@@ -22,7 +23,7 @@ local function note(kind, file)
   local full = require("path").resolve(process.cwd(), file)
   if told[kind .. full] then return end
   told[kind .. full] = true
-  child.tell { t = "watch", event = "loads", kind = kind, path = full }
+  child.tell { t = "watch", event = "loads", kind = kind, path = full, stamp = files.stamp(full) }
 end
 
 -- ---- who may see what is inside
