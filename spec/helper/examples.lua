@@ -3,10 +3,22 @@
 local lfs = require("lfs")
 local files = require("spec.helper.files")
 local poll = require("spec.helper.poll")
+local scope = require("spec.helper.scope")
 local server = require("spec.helper.server")
 local transport = require("spec.helper.transport")
 
 local M = {}
+
+-- What lua/luaserve/misuse.lua says of mistakes: examples make none.
+local MISTAKES = { "the global '[^\n]*", "[^\n]*returned without an answer", "[^\n]*has begun an answer and left it",
+  "[^\n]*after the answer has ended", "[^\n]*after it had sent one with res", "[^\n]*read nothing of the request's body" }
+
+local function check_mistakes(target)
+  for _, pattern in ipairs(MISTAKES) do
+    local found = target:stderr():match(pattern)
+    if found then error("the example makes a mistake: " .. found, 0) end
+  end
+end
 
 --- Starts examples/NAME.lua on a free port, for the specs of the block around it.
 ---@param name string
@@ -16,7 +28,9 @@ function M.serve(name, opts)
   opts = opts or {}
   opts.env = opts.env or {}
   opts.env.PORT = 0
-  return server.serve("examples/" .. name .. ".lua", opts)
+  local started = server.serve("examples/" .. name .. ".lua", opts)
+  scope.defer(function() return check_mistakes(started) end)
+  return started
 end
 
 --- Has a browser click through an example, in both colour schemes; nothing may go
