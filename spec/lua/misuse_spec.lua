@@ -126,6 +126,8 @@ local LEAVING = [[
   get("/waits", function(req, res) timers.sleep(5) return "waited" end)
   get("/file", function(req, res) fs.readFile("app.lua", function() res:finish("read") end) end)
   get("/hooked", function(req, res) res:onFinish(function() print("hook " .. tostring(res.statusCode)) end) end) --hooked
+  get("/cut", function(req, res) res:write("half") res:destroy() end)
+  get("/cut-later", function(req, res) res:write("half") timers.sleep(5) return res:destroy() end)
   app:post("/event", function(req, res) req:on("end", function() res:finish("ended") end):resume() end)
   app:post("/data", function(req, res)
     local n = 0
@@ -196,6 +198,19 @@ describe("an answer that nobody can give any more", function()
     listed:close()
     begun:close()
     lab.wait_for_counts(server, before)
+  end)
+
+  it("is meant where the script has cut it off", function()
+    for _, mode in ipairs { false, "" } do
+      local server = serve(LEAVING, mode and { mode = mode })
+      for _, path in ipairs { "/cut", "/cut-later" } do
+        local conn = start(server, path)
+        assert.is_true(conn:closed())
+        conn:close()
+      end
+      assert.equal("later", helper.get(server, "/later").body)
+      assert.equal("", server:stderr())
+    end
   end)
 
   it("is told when the client or the time is gone, else", function()

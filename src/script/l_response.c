@@ -423,6 +423,7 @@ static int destroy(lua_State *L)
 {
     struct context *c = context_check(L, 1);
 
+    c->told = true; /* an answer without an end is what is meant */
     if (c->x != NULL)
         exchange_reset(c->x, CLOSED_RESET);
     lua_settop(L, 1);
