@@ -244,9 +244,11 @@ describe("a client that goes away while the handler is elsewhere", function()
 
   it("has what was cleaned up in the end cleaned up", function()
     leave([[
+      local gone
+      res:on("close", function() gone = true end)
       note("here")
       local ok, err = pcall(function()
-        sleep(10)
+        while not gone do sleep(5) end
         if not res:write("x") then error("gone", 0) end
       end)
       note("cleaned up", ok, err)
@@ -257,8 +259,10 @@ describe("a client that goes away while the handler is elsewhere", function()
   it("onHead hooks run for what is written to nobody, and may wait", function()
     leave([[
       res:onHead(function() sleep(5) note("hook") end)
+      local gone
+      res:on("close", function() gone = true end)
       note("here")
-      sleep(20)
+      while not gone do sleep(5) end
       note(res:finish("x"))
     ]])
     helper.wait_for(function() return notes():find("nil closed$") end, function() return notes() end)
@@ -266,11 +270,13 @@ describe("a client that goes away while the handler is elsewhere", function()
 
   it("does not stop a file from being read for it", function()
     leave([[
+      local noted
       res:on("close", function()
         note(require("fs").stat(".") ~= nil)
+        noted = true
       end)
       note("here")
-      sleep(10)
+      while not noted do sleep(5) end
       require("fs").stat(".", function(err) note(err) end)
     ]])
     wait_for_notes("here|true|nil")
