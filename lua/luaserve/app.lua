@@ -23,6 +23,7 @@ local function is_app(value)
 end
 
 M.is_app = is_app
+M.made = {} -- what the script has made until it has ended; then nil
 
 local sources = setmetatable({}, { __mode = "k" }) -- what a handler was made of, where it was no function
 
@@ -433,6 +434,7 @@ function M.new(settings)
   setmetatable(app, app_meta)
   for name, value in pairs(settings or {}) do app:set(name, value) end
   if core.showing then core.showing[#core.showing + 1] = app end
+  if M.made then M.made[#M.made + 1] = app end
   return app
 end
 

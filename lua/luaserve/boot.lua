@@ -397,6 +397,21 @@ local function run_command(source)
   core.exit(code or 0)
 end
 
+--- The script has ended, and has returned app or nothing: what it has made is to be served. on_unserved(message) is
+--- called where an app of its own is not.
+local function check_served(on_unserved, app, ...)
+  local apps = own["luaserve.app"]
+  local made = apps and apps.made
+  if apps then apps.made = nil end
+  if app ~= nil or not made or not made[1] then return app, ... end
+  local idle = require("luaserve.unserved").look(made, on_unserved)
+  if idle and core.watching then require("luaserve.watch.worker").idle() end
+end
+
+local function warn_unserved(message)
+  if not core.worker or core.worker == 1 then core.log("warn", message) end
+end
+
 --- Runs the script of a worker that is watched.
 local function run_watched(source, path)
   local watch = require "luaserve.watch.worker"
@@ -408,7 +423,7 @@ local function run_watched(source, path)
     local text, name = read_source(source)
     local fn, message = compile(text, name, path)
     if not fn then give_up(message, 1) end
-    return fn(...)
+    return check_served(watch.unserved, fn(...))
   end
   return watch.run(run, unpack(source))
 end
@@ -434,7 +449,7 @@ function M.main(source)
   if core.workers then return require("luaserve.supervisor").run(core.workers) end
   local fn, message = compile(text, name, path)
   if not fn then give_up(message, 1) end
-  if not source.show then return fn(unpack(source)) end
+  if not source.show then return check_served(warn_unserved, fn(unpack(source))) end
   require("luaserve.show").prepare()
   fn(unpack(source))
   return require("luaserve.show").print(source.show)

@@ -284,6 +284,7 @@ local function create(options, onRequest, level)
   end
   if options.proxyProtocol ~= nil then server._handle:proxied(options.proxyProtocol) end
   if handler then server:on("request", handler) end
+  M._made = true
   return server
 end
 

@@ -367,3 +367,39 @@ describe("a body that nobody reads", function()
     end
   end)
 end)
+
+describe("an app that nothing serves", function()
+  local MADE = [[
+local luaserve = require "luaserve"
+local part = luaserve()
+part:get("/", function() return "part" end)
+local app = luaserve()
+app:mount("/part", part)
+%s]]
+
+  local function err_of(code)
+    local ran = helper.run(MADE:format(code))
+    assert.equal(0, ran.code)
+    return ran.err
+  end
+
+  it("is told when the script has ended, with the line that makes it", function()
+    local told = "app.lua:4: the app that is made here is not served: end the script with return app"
+    assert.matches(told, err_of(""), 1, true)
+  end)
+
+  it("is told, once, where the process goes on", function()
+    local _, n = err_of('setTimeout(function() console.log("done") end, 1200)'):gsub("is not served", "")
+    assert.equal(1, n)
+  end)
+
+  it("is no mistake where it is asked without a port, or listens in a callback", function()
+    assert.equal("", err_of('require("luaserve.test")(app):get("/part"):expect(200)'))
+    assert.equal("", err_of('setTimeout(function() local s s = app:listen(0, function() s:close() end) end, 5)'))
+    assert.equal("", err_of("process.exit(0)"))
+  end)
+
+  it("is none that has nothing to serve", function()
+    assert.equal("", helper.run('local app = require("luaserve")()').err)
+  end)
+end)

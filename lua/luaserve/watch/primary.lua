@@ -109,7 +109,12 @@ local function try(worker, old)
   if again then return false end
   if worker._dead then return how(worker) end
   if not worker._loaded and #held == 0 then return "it has not come up within " .. START .. " seconds" end
+  if worker._idle then -- it ends soon, unless a callback listens
+    wait_until(function() return worker._dead or #held > 0 or again end, LISTEN)
+    if again then return false end
+  end
   wait_until(function() return worker._dead or #held >= (worker._pending or 0) end, LISTEN)
+  if worker._dead then return how(worker) end
   clear_way(worker, old)
   primary.let_go(worker)
   wait_until(function() return worker._dead or worker._ready end, worker._loaded and LISTEN or PATIENCE)
@@ -257,6 +262,8 @@ function told.pong(worker)
   worker._ponged = true
   primary.emitter:emit("_progress", worker)
 end
+
+function told.idle(worker) worker._idle = true end
 
 function told.trouble(_, message) said = message.trouble end
 

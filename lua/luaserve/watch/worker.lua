@@ -148,6 +148,18 @@ function M.run(fn, ...)
   return finish(xpcall(fn, core.keepTrace, ...))
 end
 
+--- Tells the primary that nothing is served, so far.
+function M.idle() child.tell { t = "watch", event = "idle" } end
+
+--- The script has made an app that nothing serves: that is as if it had failed.
+---@param message string
+function M.unserved(message)
+  local t = trouble.of({ message = message, _exit = 1 })
+  child.tell { t = "watch", event = "trouble", trouble = trouble.brief(t) }
+  io.stderr:write("luaserve: ", trouble.text(t), "\n")
+  core.exit(1)
+end
+
 -- ---- the stand-in
 
 --- An app that answers everything with the error for which the script does not run.
