@@ -23,6 +23,7 @@ h1 { margin: .4rem 0; font: 600 1.35rem/1.4 ui-monospace, monospace; color: var(
   overflow-wrap: anywhere; }
 main { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 22rem); gap: 2rem; align-items: start;
   padding: 1.5rem clamp(1rem, 4vw, 3rem) 4rem; }
+main.alone { grid-template-columns: minmax(0, 1fr); }
 @media (max-width: 60rem) { main { grid-template-columns: minmax(0, 1fr); } }
 h2 { margin: 0 0 .6rem; font-size: .8rem; letter-spacing: .06em; text-transform: uppercase; color: var(--soft); }
 section + section { margin-top: 2rem; }
@@ -179,8 +180,9 @@ end
 local function add_middleware(out, ran)
   out[#out + 1] = '<section><h2>Middleware that ran</h2><div class="card"><ol>'
   for _, one in ipairs(ran) do
-    out[#out + 1] = fill('<li>%s <span class="soft">%s</span></li>', one.name,
-      one.name ~= one.at and short(one.at) or "")
+    local place = short(one.at)
+    if place:match("[^/]*$") == one.name then place = "" end -- told already
+    out[#out + 1] = fill('<li>%s <span class="soft">%s</span></li>', one.name, place)
   end
   out[#out + 1] = "</ol></div></section>"
 end
@@ -196,9 +198,11 @@ local function add_request(out, request)
 end
 
 local function add_aside(out, t)
+  out[#out + 1] = "<aside>"
   if t.route then add_route(out, t.route) end
   if t.middleware and t.middleware[1] then add_middleware(out, t.middleware) end
-  if t.request then add_request(out, t.request) end
+  add_request(out, t.request)
+  out[#out + 1] = "</aside>"
 end
 
 -- ---- the page
@@ -218,14 +222,14 @@ end
 function M.render(t, head)
   local out = { '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    fill("<title>%s</title>", t.message:match("^[^\n]*")), "<style>" .. STYLE .. "</style>", head or "",
+    fill("<title>%s</title>", short(t.message):match("^[^\n]*")), "<style>" .. STYLE .. "</style>", head or "",
     "</head><body><header>" .. head_of(t) }
   if t.value and t.value ~= t.message then out[#out + 1] = fill("<p><code>%s</code></p>", t.value) end
-  out[#out + 1] = "</header><main><div>"
+  out[#out + 1] = t.request and "</header><main><div>" or '</header><main class="alone"><div>'
   add_frames(out, t.frames)
-  out[#out + 1] = '</div><aside>'
-  add_aside(out, t)
-  out[#out + 1] = "</aside></main></body></html>\n"
+  out[#out + 1] = "</div>"
+  if t.request then add_aside(out, t) end
+  out[#out + 1] = "</main></body></html>\n"
   return table.concat(out)
 end
 

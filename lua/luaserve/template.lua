@@ -153,6 +153,11 @@ function env_meta.__index(env, name)
   return _G[name]
 end
 
+-- The data that a running template was given, where env is what it sees, or nil; for trouble.lua.
+function M._data_of(env)
+  return type(env) == "table" and debug.getmetatable(env) == env_meta and rawget(env, 1) or nil
+end
+
 local idle = {} -- outputs that no template is filling
 
 local function run(template, data, parent)

@@ -138,6 +138,37 @@ local function upvalues_of(fn)
   return list[1] and list or nil
 end
 
+local getfenv = rawget(_G, "getfenv")
+
+--- What a template has been given, where the frame is one: a name that is not among its data is nil.
+local function data_of(co, info)
+  local env
+  if getfenv then
+    env = getfenv(info.func)
+  else
+    local name, value = local_at(co, level_of(co, info), 1)
+    env = name == "_ENV" and value
+  end
+  return require("luaserve.template")._data_of(env)
+end
+
+--- The locals of a template, and its data, but for what it is filled with.
+local function variables_of(locals, data)
+  local list, places, names = {}, {}, {}
+  for _, pair in ipairs(locals or {}) do
+    if pair.name ~= "_ENV" and pair.name:sub(1, 2) ~= "__" then
+      list[#list + 1] = pair
+      places[pair.name] = #list
+    end
+  end
+  for name in pairs(data) do
+    if type(name) == "string" and not places[name] then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for i = 1, math.min(#names, LOCALS_MAX) do add(list, places, names[i], data[names[i]]) end
+  return list[1] and list or nil
+end
+
 local function name_of(info)
   if info.what == "main" then return "main chunk" end
   if info.name and info.name ~= "?" then return ("function '%s'"):format(info.name) end
@@ -166,6 +197,8 @@ local function frames_of(co, infos)
       if not frame.own and #frames <= FRAMES_SHOWN then
         frame.locals = locals_of(co, level_of(co, info))
         frame.upvalues = upvalues_of(info.func)
+        local data = data_of(co, info)
+        if data then frame.name, frame.locals = "the template", variables_of(frame.locals, data) end
       end
     end
   end
@@ -315,7 +348,7 @@ function M.of(value, res)
   if late ~= nil and rawequal(value, late) then
     t.message, t.status = "ran for longer than --cpu-budget allows without waiting", 503
   end
-  if type(value) == "table" then t.value = peek.text(value) end
+  if type(value) == "table" and not rawget(value, "_exit") then t.value = peek.text(value) end
   for i, frame in ipairs(record and record.frames or {}) do t.frames[i] = frame end
   complete(t, value)
   local req = res and require("luaserve.core.server").req(res)

@@ -19,7 +19,8 @@ describe("the page of an error", function()
     request = { method = "GET", url = "/<img src=x onerror=y>", httpVersion = "1.1", peer = "127.0.0.1",
       headers = { ["x-a"] = "'\"><script>", cookie = "sid=[masked]" } },
     route = { method = "GET", path = "/:id", at = "app.lua:1" },
-    middleware = { { name = "luaserve.helmet", at = "app.lua:2" }, { name = "app.lua:5", at = "app.lua:5" } } }]]
+    middleware = { { name = "luaserve.helmet", at = "app.lua:2" }, { name = "app.lua:5", at = "app.lua:5" },
+      { name = "part.lua:6", at = "/elsewhere/part.lua:6" } } }]]
 
   it("shows the message, the source, the variables, the request, and its way", function()
     local html = page(FULL)
@@ -30,6 +31,7 @@ describe("the page of an error", function()
       '<div class="own"><span class="place">luaserve:luaserve/json.lua:9</span>',
       "<td>cookie</td><td>sid=[masked]</td>",
       "<td>GET</td><td>/:id</td>", '<li>luaserve.helmet <span class="soft">app.lua:2</span></li>',
+      '<li>app.lua:5 <span class="soft"></span></li>', '<li>part.lua:6 <span class="soft"></span></li>',
     } do
       assert.truthy(html:find(text, 1, true), text .. "\nis not in\n" .. html)
     end
@@ -54,5 +56,6 @@ describe("the page of an error", function()
     local html = page([[{ message = "cannot begin", status = 500, time = 0, frames = {} }]])
     assert.truthy(html:find("The app does not start", 1, true))
     assert.truthy(html:find("<h1>cannot begin</h1>", 1, true))
+    assert.is_nil(html:find("<aside", 1, true)) -- and no empty column
   end)
 end)

@@ -37,6 +37,10 @@ app:get("/deep", function()
   local function f(n, ...) return 1 + f(n + 1, ...) end
   f(1, (table.unpack or unpack)({}, 1, 200)) -- so that fewer frames fill the stack
 end)
+app:get("/template", function(req, res)
+  local ok, err = pcall(res.render, res, "bad", { user = "kim", token = "s3cret", list = { 1, 2 } })
+  error(err, 0)
+end)
 app:get("/busy", function() error(luaserve.error(503, "busy")) end)
 app:get("/missing", function() error(luaserve.error(404, "missing")) end)
 app:get("/loop", function() local n = 0; while true do n = n + 1; if n == -1 then print(n) end end end)
@@ -56,7 +60,8 @@ describe("the trouble of an error", function()
   local json = require("cjson")
   local server
 
-  setup(function() server = helper.serve(APP, { args = { "--log", "/dev/null", "--cpu-budget", "0.5" } }) end)
+  setup(function() server = helper.serve(APP, { args = { "--log", "/dev/null", "--cpu-budget", "0.5" },
+    files = { ["views/bad.html"] = "<p>\n<% local near = 1 %><%= nobody.name %>\n" } }) end)
 
   --- The trouble of a request for path.
   local function trouble_of(path, headers)
@@ -111,6 +116,20 @@ describe("the trouble of an error", function()
     assert.same({ "GET", "/plain/:id" }, { t.route.method, t.route.path })
     assert.equal(1, #t.middleware)
     assert.matches("app.lua:6", t.middleware[1].at)
+  end)
+
+  it("shows what a template was given", function()
+    local t, text = trouble_of("/template")
+    local frame = first_own(t)
+    assert.matches("views/bad.html$", frame.file)
+    assert.same({ 2, "the template" }, { frame.line, frame.name })
+    assert.equal('"kim"', local_of(frame, "user"))
+    assert.equal("{ 1, 2 }", local_of(frame, "list"))
+    assert.equal("[masked]", local_of(frame, "token"))
+    assert.is_nil(local_of(frame, "_ENV"))
+    assert.is_nil(local_of(frame, "__out"))
+    if not is_jit then assert.equal("1", local_of(frame, "near")) end
+    assert.matches('user = "kim"', text, 1, true)
   end)
 
   it("takes any error value", function()
