@@ -301,13 +301,13 @@ Transaction.exec = within("exec")
 
 local function finish(client, conn, tx, ok, ...)
   tx._conn = nil
-  local alive = core.alive(core.context())
+  local gone = core.gone(core.context())
   local _, transaction = conn:state()
-  if not ok or not alive or transaction ~= "transaction" then
+  if not ok or gone or transaction ~= "transaction" then
     if conn:state() == "idle" then conn:run("ROLLBACK", false, 0) end
     if not ok then error((...), 0) end
-    if not alive then return nil, "aborted" end
-    if (...) == nil then return ... end -- what failed, and was given back as it is
+    if gone then return nil, gone end
+    if (...) == nil and select(2, ...) ~= nil then return ... end -- what failed, and was given back as it is
     return nil, "a statement of the transaction has failed: it was rolled back", "25P02"
   end
   local done, message, code = conn:run("COMMIT", false, 0)

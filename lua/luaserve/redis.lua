@@ -71,10 +71,6 @@ end
 --- A new connection, ready for commands.
 local function connect(client)
   local conn = native.new()
-  if client.tls and not client.context then
-    local t = client.tls
-    client.context = native.tls(t.verify ~= false, t.ca, t.cert, t.key)
-  end
   local name = client.tls and client.tls.verify ~= false and (client.tls.servername or client.host) or nil
   local ok, message, code = conn:open(client.path or client.host, not client.path and tostring(client.port) or nil,
     client.context, name, client.timeout)
@@ -125,6 +121,11 @@ end
 
 -- ---- connections of one's own
 
+local function wake_next(client)
+  local waiter = table.remove(client.queue, 1)
+  if waiter then waiter:wake(true) end
+end
+
 --- Waits until somebody gives a connection back; false where nobody does in time.
 local function wait_in_queue(client)
   local waiter = core.waiter()
@@ -144,20 +145,21 @@ local function take(client)
   while true do
     if client.closed then return nil, "the client is closed", "ECONNRESET" end
     local conn = table.remove(client.idle)
-    if conn and conn:state() == "open" then return conn end
-    if not conn then
-      if client.busy < client.pool then break end
-      if not wait_in_queue(client) then
-        return nil, ("no connection became free in %g s"):format(client.timeout), "ETIMEDOUT"
-      end
+    if conn then
+      if conn:state() == "open" then return conn end
+      conn:close() -- lost while nobody used it
+      client.busy = client.busy - 1
+    elseif client.busy < client.pool then
+      break
+    elseif not wait_in_queue(client) then
+      return nil, ("no connection became free in %g s"):format(client.timeout), "ETIMEDOUT"
     end
   end
   client.busy = client.busy + 1
   local conn, message, code = connect(client)
   if conn then return conn end
   client.busy = client.busy - 1
-  local next_one = table.remove(client.queue, 1)
-  if next_one then next_one:wake(true) end
+  wake_next(client)
   return nil, message, code
 end
 
@@ -171,14 +173,18 @@ local function give(client, conn)
     conn:close()
     client.busy = client.busy - 1
   end
-  local waiter = table.remove(client.queue, 1)
-  if waiter then waiter:wake(true) end
+  wake_next(client)
 end
 
 --- Runs fn(conn) with a connection of its own.
 local function with_own(client, fn)
   local conn, message, code = take(client)
   if not conn then return named(client, message, code) end
+  local gone = core.gone(core.context()) -- meanwhile: what it would take is for somebody else
+  if gone then
+    give(client, conn)
+    return nil, gone
+  end
   local result = { pcall(fn, conn) }
   give(client, conn)
   if not result[1] then error(result[2], 0) end
@@ -359,7 +365,7 @@ local function watch_once(client, conn, keys, fn)
   if not ok then return named(client, message, code) end
   local watched = setmetatable({ _client = client, _conn = conn, _done = false }, Watched)
   local result = { pcall(fn, watched) }
-  if not watched._done and conn:state() == "open" and core.alive(core.context()) then conn:command("unwatch") end
+  if not watched._done and conn:state() == "open" and not core.gone(core.context()) then conn:command("unwatch") end
   if not result[1] then error(result[2], 0) end
   return unpack(result, 2, 4)
 end
@@ -545,6 +551,13 @@ local function index(_, name)
   return method
 end
 
+--- What TLS needs; raises where the certificates are none.
+local function context_of(tls)
+  local ok, context = pcall(native.tls, tls.verify ~= false, tls.ca, tls.cert, tls.key)
+  if not ok then core.raise("redis.connect: the option tls: " .. tostring(context)) end
+  return context
+end
+
 --- A client, which connects when it is first asked. Options, or a URL
 --- ("redis://user:password@host:6379/0", "rediss://" over TLS, "unix:///path"):
 --- url, host ("127.0.0.1"), port (6379), path of a Unix socket, username, password,
@@ -555,6 +568,7 @@ end
 ---@return Redis
 function M.connect(options)
   local client = require("luaserve.redis.options").read(options)
+  client.context = client.tls and context_of(client.tls)
   client.idle, client.queue, client.busy, client.failures, client.closed = {}, {}, 0, 0, false
   return setmetatable({ _state = client }, { __index = index, __name = "Redis", __store = M.store })
 end

@@ -21,6 +21,7 @@ local values = require "luaserve.core.store"
 local M = {}
 
 local unpack = table.unpack or unpack
+local get_metatable, set_metatable = debug.getmetatable, debug.setmetatable
 local given, same, untouched = core_session.given, core_session.same, core_session.untouched
 
 local DAY = 24 * 60 * 60
@@ -401,21 +402,29 @@ end
 
 -- ---- the middleware
 
-local waiting -- the metatable of requests whose session has to be waited for
+local guarded = {} -- the metatables of requests: of those whose session has to be waited for, and of others
 
---- What C calls cannot wait, so that the fields of such a request are looked up in Lua.
-local function let_wait(req)
-  if not waiting then
-    waiting = {}
-    local meta = debug.getmetatable(req)
-    local computed = meta.__index
-    for name, value in pairs(meta) do waiting[name] = value end
-    waiting.__index = function(self, name)
+--- The session is filled: what is put in its place would be kept nowhere, and nil would log nobody out.
+local function assign(req, name, value)
+  if name == "session" then
+    core.raise("req.session is a table to be filled, not to be replaced; req.session:destroy() empties it")
+  end
+  rawset(req, name, value)
+end
+
+--- C calls cannot wait, so where the store has to be waited for the session is looked up in Lua.
+local function new_guard(meta, waits)
+  local guard, computed = {}, meta.__index
+  for name, value in pairs(meta) do guard[name] = value end
+  guard.__newindex = assign
+  if waits then
+    guard.__index = function(self, name)
       if name == "session" then return M.of(self) end
       return computed(self, name)
     end
   end
-  debug.setmetatable(req, waiting)
+  guarded[waits] = guard
+  return guard
 end
 
 local function check_ttl(ttl)
@@ -456,9 +465,10 @@ function M.middleware(options)
     rolling = options.rolling ~= false, fixed_name = fixed_name(name, cookie), host_name = "__Host-" .. name,
     prefix = "session " .. name .. "=", cookie = cookie, store = stores.new(options.store) }
   if settings.secret then keys_of(settings) end
+  local waits = settings.store.waits == true
   return function(req, _, next)
     rawset(req, "_sessions", settings)
-    if settings.store.waits then let_wait(req) end
+    set_metatable(req, guarded[waits] or new_guard(get_metatable(req), waits))
     return next()
   end
 end

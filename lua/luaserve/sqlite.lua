@@ -252,12 +252,12 @@ end
 -- ---- transactions
 
 local function finish(tx, ok, ...)
-  local conn, alive = tx.conn, core.alive(core.context())
+  local conn, gone = tx.conn, core.gone(core.context())
   tx.conn = setmetatable({}, { __index = function() error("the transaction is over", 3) end })
-  if not ok or not alive or conn:busy() then
+  if not ok or gone or conn:busy() then
     if not conn:busy() then conn:run("ROLLBACK", 0, 0) end
     if not ok then error((...), 0) end
-    return nil, "aborted"
+    return nil, gone or "aborted"
   end
   local done, message, code = conn:run("COMMIT", 0, 0)
   if done then return ... end

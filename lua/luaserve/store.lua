@@ -69,7 +69,8 @@ function Store:update(key, fn)
     local version, old, code = native.read(self, key)
     if not version then return nil, old, code end
     local value, ttl = fn(old)
-    local done, message, why = native.swap(self, key, version, value, ttl)
+    local ok, done, message, why = pcall(native.swap, self, key, version, value, ttl)
+    if not ok then core.raise(tostring(done)) end
     if done then return value end
     if done == nil then return nil, message, why end
   end

@@ -29,8 +29,9 @@ describe("postgres", function()
 
   local function serve(body, before, opts)
     opts = opts or {}
-    opts.before = ([[ local pg = require("luaserve.postgres").connect { url = %q, pool = 3, timeout = 5 } %s ]])
-      :format(url(), before or "")
+    opts.before = ([[ local pg_url = %q
+      local pg = require("luaserve.postgres").connect { url = pg_url, pool = %d, timeout = 5 } %s ]])
+      :format(url(), opts.pool or 3, before or "")
     return helper.serve_handler(body, opts)
   end
 
@@ -158,7 +159,7 @@ describe("postgres", function()
   end)
 
   it("commits transactions, and rolls back what raises or fails", function()
-    assert.equal("done\t1\nfalse\toops\t1\nnil\t25P02\t1\nnil\tno\t1\nfalse\ttrue\n", printed([[
+    assert.equal("done\t1\nfalse\toops\t1\nnil\t25P02\t1\nnil\tno\t1\nnil\t25P02\t1\nfalse\ttrue\n", printed([[
       pg:exec("CREATE TABLE t (a int)")
       local function count() return pg:one("SELECT count(*) AS n FROM t").n end
       print(pg:transaction(function(tx)
@@ -182,6 +183,11 @@ describe("postgres", function()
         return nil, "no"
       end)
       print(none, message, count())
+      none, _, code = pg:transaction(function(tx)
+        tx:exec("INSERT INTO t VALUES (2)")
+        tx:exec("nonsense")
+      end)
+      print(none, code, count())
       local kept
       pg:transaction(function(tx) kept = tx end)
       ok, message = pcall(kept.query, kept, "SELECT 1")
@@ -255,6 +261,41 @@ describe("postgres", function()
     app:wait_output("query\tnil\taborted")
     app:wait_output("result\tnil\taborted")
     assert.equal("0", helper.get(app, "/count").body)
+  end)
+
+  it("commits where the answer has ended before", function()
+    server:sql("CREATE TABLE t (a int)")
+    local app = serve([[
+      if req.path == "/count" then return tostring(pg:one("SELECT count(*) AS n FROM t").n) end
+      res:finish("accepted")
+      print("result", pg:transaction(function(tx) return tx:exec("INSERT INTO t VALUES (1)") and "done" end))
+    ]])
+    assert.equal("accepted", helper.get(app, "/").body)
+    app:wait_output("result\tdone")
+    assert.equal("1", helper.get(app, "/count").body)
+  end)
+
+  it("has a connection for who still waits where another has gone from the queue", function()
+    local app = serve([[
+      if req.path == "/free" then
+        return pg:query("SELECT pg_advisory_unlock(7)") and "free"
+      end
+      print("began " .. req.path)
+      local row, message, code = one:one("SELECT pg_advisory_xact_lock(7), 'done' AS said")
+      if not row then print(req.path, message, code) end
+      return row and row.said
+    ]], "local one = require('luaserve.postgres').connect { url = pg_url, pool = 1, timeout = 300 } "
+      .. "pg:query('SELECT pg_advisory_lock(7)')", { pool = 1 })
+    local conns = {}
+    for _, path in ipairs { "/held", "/gone", "/still" } do
+      conns[path] = helper.connect(app)
+      conns[path]:send("GET " .. path .. " HTTP/1.1\r\nHost: a\r\n\r\n")
+      app:wait_output("began " .. path)
+    end
+    conns["/gone"]:reset()
+    assert.equal("free", helper.get(app, "/free").body)
+    assert.equal("done", conns["/held"]:read_response().body)
+    assert.equal("done", conns["/still"]:read_response().body)
   end)
 
   it("ends a query at its own timeout, and the wait for a connection", function()

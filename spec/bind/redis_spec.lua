@@ -72,17 +72,24 @@ describe("redis", function()
         function() r:select(1) end,
         function() r.get("a") end,
         function() r:pipeline() end,
+        function() redis.connect { port = 70000 } end,
+        function() redis.connect { timeout = math.huge } end,
+        function() redis.connect { tls = { ca = "ca.pem" } } end,
       } do print(select(2, pcall(fn))) end
     ]])
     local lines = {}
     for line in run.out:gmatch("[^\n]+") do lines[#lines + 1] = line:match("app.lua:(.*)$") end
     assert.same({ "4: redis.connect has no option 'prot'; there are: db, host, password, path, pool, port, timeout, "
-        .. "tls, url, username",
+      .. "tls, url, username",
       "5: the option port of redis.connect is a number, not a string",
       "6: redis.connect needs a URL like redis://:password@host:6379/0 or unix:///path",
-      "7: the option db of redis.connect is 0 or more", "8: subscribe needs a function of messages",
+      "7: the option db of redis.connect is a whole number from 0 to 1000000",
+      "8: subscribe needs a function of messages",
       "9: select is not for a shared connection: use the option db", "10: call the command with ':', as r:get(...)",
-      "11: pipeline needs a function of the commands to send" }, lines)
+      "11: pipeline needs a function of the commands to send",
+      "12: the option port of redis.connect is a whole number from 1 to 65535",
+      "13: the option timeout of redis.connect is a number of seconds over 0",
+      "14: redis.connect: the option tls: ca is no certificate in PEM" }, lines)
     assert.matches("an argument of a command is a string, a number or a table of these, not a nil",
       printed("print(select(2, pcall(r.set, r, 'a', nil)))"))
   end)
@@ -232,6 +239,42 @@ describe("redis", function()
     conn:reset()
     helper.wait_for(function() return helper.get(app, "/said").body == "nil aborted nil" end, "the abort")
     assert.equal("21", helper.get(app, "/").body)
+  end)
+
+  it("has a connection for who still waits where another has gone from the queue", function()
+    local app = helper.serve_handler([[
+      if req.path == "/push" then return tostring(r:rpush("held", "x") and r:rpush("wanted", "y")) end
+      print("began " .. req.path)
+      local pair, message, code = small:blpop(req.path == "/held" and "held" or "wanted", 0)
+      if not pair then print(req.path, message, code) end
+      return pair and pair[2]
+    ]], { before = ([[ local redis = require "luaserve.redis"
+      local r, small = redis.connect { port = %d }, redis.connect { port = %d, pool = 1, timeout = 300 }
+      r:flushall() ]]):format(server.port, server.port) })
+    local conns = {}
+    for _, path in ipairs { "/held", "/gone", "/still" } do
+      conns[path] = helper.connect(app)
+      conns[path]:send("GET " .. path .. " HTTP/1.1\r\nHost: a\r\n\r\n")
+      app:wait_output("began " .. path)
+    end
+    conns["/gone"]:reset()
+    assert.equal(200, helper.get(app, "/push").status)
+    assert.equal("x", conns["/held"]:read_response().body)
+    assert.equal("y", conns["/still"]:read_response().body)
+  end)
+
+  it("makes connections of one's own again that were lost while nobody used them", function()
+    assert.equal("a\ngone\nb\n", printed(([[
+      local small = redis.connect { port = %d, pool = 1, timeout = 1 }
+      r:rpush("l", { "a", "b" })
+      print(small:blpop("l", 1)[2])
+      r:command("client", "kill", "type", "normal", "skipme", "yes")
+      for _ = 1, 50 do r:ping() end
+      print("gone")
+      local pair, message, code
+      repeat pair, message, code = small:blpop("l", 1) until code ~= "ECONNRESET"
+      print(pair and pair[2], message, code)
+    ]]):format(server.port)):gsub("\tnil\tnil", "") .. "")
   end)
 
   it("says at once that Redis is gone, and is back when it is back", function()

@@ -192,6 +192,21 @@ describe("sqlite", function()
       assert.equal("", helper.get(server, "/names").body)
     end)
 
+    it("is committed where the answer has ended before it", function()
+      local server = helper.serve_handler([[
+        if req.path == "/count" then return tostring(db:one("SELECT count(*) AS n FROM t").n) end
+        res:finish("accepted")
+        for _ = 1, 2 do
+          print("result", db:transaction(function(tx) return tx:exec("INSERT INTO t VALUES (1)") and "done" end))
+          timers.sleep(1)
+        end
+        print("over")]], { before = "local timers, db = require('timers'), require('luaserve.sqlite').open('app.db') "
+          .. "db:exec('CREATE TABLE t (a)')" })
+      assert.equal("accepted", helper.get(server, "/").body)
+      server:wait_output("over")
+      assert.equal("2", helper.get(server, "/count").body)
+    end)
+
     it("refuses its own database's methods, and another one within", function()
       local out = printed([[
         print(select(2, pcall(db.transaction, db, function() db:exec("CREATE TABLE t (x)") end)))

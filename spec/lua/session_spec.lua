@@ -524,6 +524,9 @@ describe("what a session refuses", function()
       if req.path == "/function" then req.session.user = { f = print } end
       if req.path == "/id" then req.session.id = "mine" end
       if req.path == "/table" then req.session = { user = "kim" } end
+      if req.path == "/nil" then req.session = nil end
+      if req.path == "/seen" then req.session = req.session.user and {} or nil end
+      if req.path == "/other" then req.other = req.path return req.other end
       if req.path == "/late" then res:write("x") req.session:regenerate() end
       return "-"
     ]])
@@ -535,6 +538,11 @@ describe("what a session refuses", function()
     end
     assert.matches("req.session.user: a function at .f cannot be kept; a session holds strings", log_of("/function"))
     assert.matches("req.session.id is the session's own: take another name", log_of("/id"))
+    assert.matches("app.lua:%d+: req.session is a table to be filled, not to be replaced; req.session:destroy%(%)",
+      log_of("/table"))
+    assert.matches("app.lua:%d+: req.session is a table to be filled", log_of("/nil"))
+    assert.matches("req.session is a table to be filled", log_of("/seen"))
+    assert.equal("/other", helper.get(server, "/other").body)
     assert.matches("the session's cookie is part of the answer's head, which has been sent", log_of("/late"))
   end)
 

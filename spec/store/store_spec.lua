@@ -214,13 +214,16 @@ local circle = {}
 circle.again = circle
 try(circle)
 try(nil)
+try({ [{}] = 1 })
 show(hits:get("k"))
+show(select(2, pcall(function() hits:update("k", function() return print end) end)))
 ]])
     assert.truthy(out:find("store: a function cannot be kept; it holds strings, numbers, booleans and tables", 1, true))
     assert.truthy(out:find("a coroutine at .a.b[2] cannot be kept", 1, true))
     assert.truthy(out:find("a table within itself, or within too many others, at ....again.again", 1, true))
     assert.truthy(out:find("nil cannot be kept; use delete", 1, true))
-    assert.truthy(out:find("nil\n$"))
+    assert.truthy(out:find("a table as a key at .? cannot be kept", 1, true))
+    assert.matches("nil\n[^\n]*app.lua:%d+: store: a function[^\n]*\n$", out)
   end)
 
   it("keys and values that are too big, with a code", function()

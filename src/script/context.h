@@ -46,6 +46,7 @@ struct context {
     bool raised;           /* a failure, see l_record.c */
     bool told;             /* there is nothing more for l_misuse.c to tell */
     enum closed why;
+    const char *gone; /* why nobody waits for the answer, which had not ended */
     enum context_reading reading;
     uint64_t limit; /* bytes of body that CONTEXT_ALL may collect */
     struct bytes body;

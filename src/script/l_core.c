@@ -58,12 +58,15 @@ static int data(lua_State *L)
     return 1;
 }
 
-/* alive(context) -> whether its request can still be answered; true for nil */
-static int is_alive(lua_State *L)
+/* gone(context) -> "aborted" or "timeout", where nobody waits any more for the
+ * answer of its request, which had not ended; else nil */
+static int gone(lua_State *L)
 {
     struct context *c = context_at(L, 1);
 
-    lua_pushboolean(L, c == NULL || (c->x != NULL && c->x->codec != NULL));
+    if (c == NULL || c->gone == NULL)
+        return 0;
+    lua_pushstring(L, c->gone);
     return 1;
 }
 
@@ -426,7 +429,7 @@ int l_core_open(lua_State *L)
     static const luaL_Reg functions[] = {{"context", context},
                                          {"contextOf", context_of},
                                          {"data", data},
-                                         {"alive", is_alive},
+                                         {"gone", gone},
                                          {"spawn", spawn},
                                          {"try", try_run},
                                          {"defer", defer},

@@ -99,6 +99,7 @@ void plugin_api_over(struct context *c, const char *why)
 {
     struct list *at;
 
+    c->gone = why;
     while ((at = list_shift(&c->outside)) != NULL)
         end_wait(LIST_ITEM(at, struct plugin_wait, link), why);
 }

@@ -11,7 +11,7 @@ struct context;
 void plugin_api_open(lua_State *L);
 
 /* The request of c is over before it was answered: ends the waits of modules
- * that belong to it, with why ("aborted", "timeout"). */
+ * that belong to it, with why ("aborted", "timeout"; static). */
 void plugin_api_over(struct context *c, const char *why);
 
 #endif

@@ -146,6 +146,14 @@ static bool is_listed(lua_State *L, int i, size_t n)
     return key >= 1 && key <= (lua_Number)n;
 }
 
+/* A table would be another one, and no key of anybody's, when it is read. */
+static bool write_key(struct writer *w, int i)
+{
+    if (lua_type(w->L, i) == LUA_TTABLE)
+        return fail(w, "a table as a key");
+    return write_value(w, i);
+}
+
 static bool write_pairs(struct writer *w, int t, size_t listed)
 {
     lua_State *L = w->L;
@@ -158,7 +166,7 @@ static bool write_pairs(struct writer *w, int t, size_t listed)
             lua_pop(L, 1);
             continue;
         }
-        if (!write_value(w, key) || !write_value(w, key + 1)) {
+        if (!write_key(w, key) || !write_value(w, key + 1)) {
             prepend_key(w, key);
             lua_pop(L, 2);
             return false;

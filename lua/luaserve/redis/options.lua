@@ -5,6 +5,7 @@ local core = require "luaserve.core"
 local M = {}
 
 local TIMEOUT, PORT, POOL = 5, 6379, 10
+local MOST = 1e6 -- of what has no limit of its own
 
 local KNOWN = { url = "string", host = "string", port = "number", path = "string", username = "string",
   password = "string", db = "number", tls = "any", timeout = "number", pool = "number" }
@@ -42,10 +43,10 @@ local function read_options(options)
   return merged
 end
 
-local function whole(options, name, least, default)
+local function whole(options, name, least, most, default)
   local value = options[name] or default
-  if value % 1 ~= 0 or value < least then
-    core.raise(("the option %s of redis.connect is %d or more"):format(name, least))
+  if value % 1 ~= 0 or value < least or value > most then
+    core.raise(("the option %s of redis.connect is a whole number from %d to %d"):format(name, least, most))
   end
   return value
 end
@@ -63,10 +64,12 @@ end
 function M.read(options)
   local o = read_options(options)
   local timeout = o.timeout or TIMEOUT
-  if timeout <= 0 then core.raise("the option timeout of redis.connect is a number of seconds over 0") end
-  return { host = o.host or "127.0.0.1", port = whole(o, "port", 1, PORT), path = o.path, username = o.username,
-    password = o.password, db = whole(o, "db", 0, 0), tls = tls_of(o.tls), timeout = timeout,
-    pool = whole(o, "pool", 1, POOL) }
+  if not (timeout > 0 and timeout <= MOST) then
+    core.raise("the option timeout of redis.connect is a number of seconds over 0")
+  end
+  return { host = o.host or "127.0.0.1", port = whole(o, "port", 1, 65535, PORT), path = o.path, username = o.username,
+    password = o.password, db = whole(o, "db", 0, MOST, 0), tls = tls_of(o.tls), timeout = timeout,
+    pool = whole(o, "pool", 1, MOST, POOL) }
 end
 
 return M
