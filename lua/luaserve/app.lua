@@ -408,6 +408,20 @@ end
 
 app_meta = { __name = "App", __index = App }
 
+local function count_routes(app)
+  local n = 0
+  for _, layer in ipairs(app._layers) do
+    n = n + (layer.kind == "route" and 1 or layer.kind == "mount" and count_routes(layer.app) or 0)
+  end
+  return n
+end
+
+--- For prompts and console.log: "App (3 routes, app.lua:2)".
+function app_meta.__tostring(app)
+  local n, place = count_routes(app), app._where:match("([^/]*): $") or ""
+  return ("App (%d route%s%s)"):format(n, n == 1 and "" or "s", place ~= "" and ", " .. place or "")
+end
+
 --- For http.createServer: the function that answers requests. What is wrong with the app
 --- is found here.
 function app_meta.__serve(app)

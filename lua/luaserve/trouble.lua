@@ -92,7 +92,17 @@ local function infos_of(co)
   return list
 end
 
+--- The name of the module that a value is, or nil.
+local function module_of(value)
+  if type(value) ~= "table" then return nil end
+  for name, module in pairs(package.loaded) do
+    if rawequal(module, value) then return name end
+  end
+end
+
 local function shown_pair(name, value)
+  local module = module_of(value)
+  if module then return { name = name, value = "module '" .. tostring(module) .. "'" } end
   if mask.is_secret(name) and value ~= nil then return { name = name, value = mask.TEXT } end
   return { name = name, value = peek.text(value) }
 end
@@ -130,10 +140,7 @@ local function upvalues_of(fn)
     local name, value = getupvalue(fn, i)
     if not name or #list >= UPVALUES_MAX then break end
     local plain = type(value) ~= "function" and name ~= "_ENV" and name ~= ""
-    for _, module in pairs(type(value) == "table" and package.loaded or {}) do
-      plain = plain and module ~= value
-    end
-    if plain then add(list, places, name, value) end
+    if plain and not module_of(value) then add(list, places, name, value) end
   end
   return list[1] and list or nil
 end

@@ -115,6 +115,20 @@ describe("a table in the log", function()
     assert.is_truthy(log("console.log({ ('x'):rep(10005) })"):find('x"... 5 more bytes\n\t}\n$'))
   end)
 
+  it("is, as an app, its number of routes, and where it is made", function()
+    local result = helper.run([[
+local luaserve = require "luaserve"
+local app, part = luaserve(), luaserve()
+app:get("/", print):name("home")
+print(app)
+part:get("/", print)
+part:post("/", print)
+app:mount("/part", part)
+console.log(app, { part })]])
+    assert.equal("App (1 route, app.lua:2)\n", result.out)
+    assert.matches("App (3 routes, app.lua:2) { App (2 routes, app.lua:2) }\n", result.err, 1, true)
+  end)
+
   it("is shown by its __tostring, and has its __name in front", function()
     assert.equal("me", logged("setmetatable({}, { __tostring = function() return 'me' end })"))
     assert.equal("{ me }", logged("{ setmetatable({}, { __tostring = function() return 'me' end }) }"))

@@ -10,7 +10,7 @@ local config = { place = "here", password = "hunter2" }
 app:use(function(req, res, next) return next() end)
 app:use("/other", function(req, res, next) return next() end)
 local function find(id, ...)
-  local user, token = nil, "s3cret"
+  local user, token, files = nil, "s3cret", require "fs"
   local list = { 1, { deep = { deeper = { deepest = 1 } } } }
   list.self = list
   local odd = setmetatable({}, { __tostring = function() while true do end end, __name = "Odd" })
@@ -99,6 +99,7 @@ describe("the trouble of an error", function()
         assert.equal("[masked]", local_of(frame, "token"))
         assert.matches("circular", local_of(frame, "list"))
         assert.equal("Odd {}", local_of(frame, "odd"))
+        assert.equal("module 'fs'", local_of(frame, "files"))
       end
     end)
   end
