@@ -20,8 +20,8 @@ local MAX_REDIRECTS = 20
 local DISCARDED = 64 * 1024 -- bytes of a redirect's body that are read so that its connection can be kept
 
 local KNOWN = { method = "string", headers = "table", body = "any", json = "any", form = "table", query = "table",
-  timeout = "number", connectTimeout = "number", maxBodySize = "number", redirect = "string",
-  maxRedirects = "number", verify = "boolean", ca = "string", cert = "string", key = "string",
+  timeout = "seconds", connectTimeout = "seconds", maxBodySize = "number", redirect = "string",
+  maxRedirects = "integer", verify = "boolean", ca = "string", cert = "string", key = "string",
   passphrase = "string", httpVersion = "string", proxy = "string", socketPath = "string", stream = "boolean",
   decompress = "boolean" }
 local ONE_OF = { redirect = { follow = true, manual = true, error = true },
@@ -97,7 +97,8 @@ local function set_body(request, options)
   end
   if kinds > 1 then core.raise("fetch sends one of body, json and form") end
   if options.json ~= nil then
-    request.body = json.encode(options.json)
+    local ok, text = pcall(json.encode, options.json)
+    request.body = ok and text or core.raise("the option json of fetch: " .. tostring(text))
     add(request, "Content-Type", "application/json")
   elseif options.form then
     request.body = require("querystring").stringify(options.form)

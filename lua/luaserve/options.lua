@@ -4,6 +4,8 @@ local core = require "luaserve.core"
 
 local M = {}
 
+local LONGEST = 1e7 -- seconds: four months
+
 local function sorted(known)
   local names = {}
   for name in pairs(known) do names[#names + 1] = name end
@@ -19,18 +21,19 @@ local function is_of(value, types)
     return types:find("function", 1, true) and type(meta) == "table" and meta.__call ~= nil
   end
   for name in types:gmatch("%a+") do
-    if name == kind then return true end
+    if name == kind then return value == value end -- NaN is no number to go by
+    if name == "seconds" and kind == "number" and value > 0 and value <= LONGEST then return true end
     if name == "integer" and kind == "number" and value % 1 == 0 and value >= 0 then return true end
   end
   return false
 end
 
 local function described(types)
-  return (types:gsub(" ", " or a "):gsub("integer", "whole number"))
+  return (types:gsub(" ", " or a "):gsub("integer", "whole number"):gsub("seconds", "number of seconds over 0"))
 end
 
 --- Checks a table of options against those known, by name their types ("string
---- table"), or "any"; "integer" is a whole number from 0 on. Raises where the script called.
+--- table"), or "any"; "integer" is a whole number from 0 on, "seconds" a time. Raises where the script called.
 ---@param what string the function, for messages
 ---@param options table? nil is an empty one
 ---@param known table<string, string>

@@ -12,7 +12,7 @@ local M = {}
 native.null(require("json").null)
 
 local unpack = table.unpack or unpack
-local KNOWN = { readers = "integer", maxResultBytes = "number", readOnly = "boolean" }
+local KNOWN = { readers = "integer", maxResultBytes = "integer", readOnly = "boolean" }
 local BUSY, PAUSE = 5, 10 -- seconds; milliseconds
 local MOST_KNOWN = 1000
 local READS = { SELECT = true, EXPLAIN = true, VALUES = true, WITH = true }

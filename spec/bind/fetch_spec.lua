@@ -159,7 +159,8 @@ describe("fetch", function()
       for _, arguments in ipairs { {}, { "nonsense" }, { "ftp://a/" }, { "http://a/", { tiemout = 1 } },
         { "http://a/", { timeout = "1" } }, { "http://a/", { body = "a", json = 1 } }, { "http://a/", { body = 7 } },
         { "http://a/", { headers = { ["a b"] = 1 } } }, { "http://a/", { headers = { a = "1\r\nb: 2" } } },
-        { "http://a/", { redirect = "maybe" } }, { "http://a/", { method = "A B" } } } do
+        { "http://a/", { redirect = "maybe" } }, { "http://a/", { method = "A B" } },
+        { "http://a/", { timeout = -1 } }, { "http://a/", { json = print } } } do
         print(select(2, pcall(fetch, arguments[1], arguments[2])))
       end
       print(select(2, pcall(function()
@@ -167,18 +168,20 @@ describe("fetch", function()
       end)))
     ]])
     local lines = {}
-    for line in run.out:gmatch("[^\n]+") do lines[#lines + 1] = line:match("app.lua:6: (.*)") or line end
+    for line in run.out:gmatch("[^\n]+") do lines[#lines + 1] = line:match("app.lua:7: (.*)") or line end
     assert.same({ "fetch needs a URL, not a nil", "not a URL: nonsense",
       "only http: and https: can be fetched, not ftp:",
       "fetch has no option 'tiemout'; there are: body, ca, cert, connectTimeout, decompress, form, headers, "
         .. "httpVersion, json, key, maxBodySize, maxRedirects, method, passphrase, proxy, query, redirect, socketPath, "
-        .. "stream, timeout, verify", "the option timeout of fetch is a number, not a string",
+        .. "stream, timeout, verify", "the option timeout of fetch is a number of seconds over 0, not a string",
       "fetch sends one of body, json and form",
       "the body is a string, a function that returns chunks, or something to read, not a number",
       '"a b" is no name of a header', "the header a has a line break in its value",
       'the option redirect of fetch cannot be "maybe"', '"A B" is no method that fetch can send',
-    }, { table.unpack(lines, 1, 11) })
-    assert.matches("app.lua:9: fetch needs a URL, not a nil", lines[12])
+      "the option timeout of fetch is a number of seconds over 0, not -1",
+      "the option json of fetch: json: cannot encode a function",
+    }, { table.unpack(lines, 1, 13) })
+    assert.matches("app.lua:10: fetch needs a URL, not a nil", lines[14])
   end)
 
   it("follows redirects as browsers do", function()

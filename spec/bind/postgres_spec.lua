@@ -103,18 +103,24 @@ describe("postgres", function()
         function() pg:transaction(print, "chaos") end,
         function() pg:listen("a") end,
         function() pg.query("a") end,
+        function() postgres.connect { port = 70000 } end,
+        function() postgres.connect { timeout = math.huge } end,
+        function() postgres.connect { connectTimeout = 0 / 0 } end,
       } do print(select(2, pcall(fn))) end
     ]])
     local lines = {}
     for line in run.out:gmatch("[^\n]+") do lines[#lines + 1] = line:match("app.lua:(.*)$") end
     assert.same({ "4: postgres.connect has no option 'prot'; there are: connectTimeout, database, host, params, "
         .. "password, pool, port, prepare, timeout, url, user",
-      "5: the option port of postgres.connect is a number, not a string",
+      "5: the option port of postgres.connect is a whole number, not a string",
       "6: postgres.connect needs a URL like postgres://user:password@host:5432/database",
       "7: the option pool is 1 or more", "8: the statement is a string, not a number",
       "9: transaction needs a function", "10: there is no isolation chaos",
       "11: listen needs the name of a channel and a function of its messages",
-      "12: the statement is a string, not a nil" }, lines)
+      "12: the statement is a string, not a nil",
+      "13: the option port of postgres.connect is from 1 to 65535, not 70000",
+      "14: the option timeout is a number of seconds, 0 for none" }, { table.unpack(lines, 1, 11) })
+    assert.matches("15: the option connectTimeout of postgres.connect is a number of seconds over 0", lines[12])
     local out = printed([[
       print(select(2, pcall(pg.query, pg, "SELECT $1, $2", print, 1)))
       print(select(2, pcall(pg.query, pg, "SELECT $1", "a\0b")))

@@ -88,7 +88,7 @@ describe("redis", function()
       "9: select is not for a shared connection: use the option db", "10: call the command with ':', as r:get(...)",
       "11: pipeline needs a function of the commands to send",
       "12: the option port of redis.connect is a whole number from 1 to 65535",
-      "13: the option timeout of redis.connect is a number of seconds over 0",
+      "13: the option timeout of redis.connect is a number of seconds over 0, not inf",
       "14: redis.connect: the option tls: ca is no certificate in PEM" }, lines)
     assert.matches("an argument of a command is a string, a number or a table of these, not a nil",
       printed("print(select(2, pcall(r.set, r, 'a', nil)))"))

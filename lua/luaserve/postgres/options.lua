@@ -6,8 +6,8 @@ local M = {}
 
 local POOL, TIMEOUT, CONNECT_TIMEOUT = 10, 30, 5
 
-local KNOWN = { url = "string", host = "string", port = "number", user = "string", password = "string",
-  database = "string", pool = "number", timeout = "number", connectTimeout = "number", prepare = "boolean",
+local KNOWN = { url = "string", host = "string", port = "integer", user = "string", password = "string",
+  database = "string", pool = "integer", timeout = "number", connectTimeout = "seconds", prepare = "boolean",
   params = "table" }
 
 local function from_url(text)
@@ -29,10 +29,10 @@ end
 
 local function check(options)
   options = check_options("postgres.connect", options, KNOWN)
-  for _, key in ipairs { "timeout", "connectTimeout" } do
-    if options[key] and options[key] < 0 then core.raise("the option " .. key .. " is a number of seconds") end
+  if options.timeout and not (options.timeout >= 0 and options.timeout < 1e7) then
+    core.raise("the option timeout is a number of seconds, 0 for none")
   end
-  if options.pool and (options.pool < 1 or options.pool % 1 ~= 0) then core.raise("the option pool is 1 or more") end
+  if options.pool and options.pool < 1 then core.raise("the option pool is 1 or more") end
   return options
 end
 
@@ -57,6 +57,9 @@ function M.read(options)
   local o = merged(options)
   local params = { client_encoding = "UTF8", application_name = "luaserve" }
   for key, value in pairs(o.params or {}) do params[key] = tostring(value) end
+  if o.port and (o.port < 1 or o.port > 65535) then
+    core.raise(("the option port of postgres.connect is from 1 to 65535, not %d"):format(o.port))
+  end
   params.host, params.user = o.host or params.host, o.user or params.user
   params.password = o.password or params.password
   params.dbname = o.database or params.dbname

@@ -8,7 +8,7 @@ local TIMEOUT, PORT, POOL = 5, 6379, 10
 local MOST = 1e6 -- of what has no limit of its own
 
 local KNOWN = { url = "string", host = "string", port = "number", path = "string", username = "string",
-  password = "string", db = "number", tls = "any", timeout = "number", pool = "number" }
+  password = "string", db = "number", tls = "any", timeout = "seconds", pool = "number" }
 local KNOWN_TLS = { ca = "string", cert = "string", key = "string", verify = "boolean", servername = "string" }
 
 local function from_url(text)
@@ -63,12 +63,8 @@ end
 ---@return table
 function M.read(options)
   local o = read_options(options)
-  local timeout = o.timeout or TIMEOUT
-  if not (timeout > 0 and timeout <= MOST) then
-    core.raise("the option timeout of redis.connect is a number of seconds over 0")
-  end
   return { host = o.host or "127.0.0.1", port = whole(o, "port", 1, 65535, PORT), path = o.path, username = o.username,
-    password = o.password, db = whole(o, "db", 0, MOST, 0), tls = tls_of(o.tls), timeout = timeout,
+    password = o.password, db = whole(o, "db", 0, MOST, 0), tls = tls_of(o.tls), timeout = o.timeout or TIMEOUT,
     pool = whole(o, "pool", 1, MOST, POOL) }
 end
 
