@@ -11,7 +11,8 @@ local M = {}
 
 -- What lua/luaserve/misuse.lua says of mistakes: examples make none.
 local MISTAKES = { "the global '[^\n]*", "[^\n]*returned without an answer", "[^\n]*has begun an answer and left it",
-  "[^\n]*after the answer has ended", "[^\n]*after it had sent one with res", "[^\n]*read nothing of the request's body" }
+  "[^\n]*after the answer has ended", "[^\n]*after it had sent one with res",
+  "[^\n]*read nothing of the request's body" }
 
 local function check_mistakes(target)
   for _, pattern in ipairs(MISTAKES) do

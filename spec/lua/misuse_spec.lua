@@ -151,7 +151,8 @@ describe("an answer that nobody can give any more", function()
       conns[#conns + 1] = start(server, path)
     end
     settle(server)
-    lab.wait_for_log(server, line("nothing") .. "GET /nothing: the handler returned without an answer, and nothing it started")
+    lab.wait_for_log(server, line("nothing") ..
+      "GET /nothing: the handler returned without an answer, and nothing it started")
     lab.wait_for_log(server, line("half") .. "GET /half: the handler has begun an answer and left it without an end")
     lab.wait_for_log(server, line("head") .. "GET /head: the handler has begun an answer")
     lab.wait_for_log(server, line("hooked") .. "GET /hooked: the handler returned without an answer")
@@ -282,7 +283,8 @@ describe("a res that is used again", function()
     lab.wait_for_log(server, "warn: [^\n]*" .. line("finish") .. "GET /finish: res:finish after the answer has ended")
     lab.wait_for_log(server, line("write") .. "GET /write: res:write after the answer has ended")
     lab.wait_for_log(server, line("both") .. "GET /both: the handler returned an answer after it had sent one")
-    lab.wait_for_log(server, line(lab.luajit and "lost" or "tail") .. "GET /tail: res:finish after the answer has ended")
+    lab.wait_for_log(server, line(lab.luajit and "lost" or "tail") ..
+      "GET /tail: res:finish after the answer has ended")
     assert.equal(1, count(server:stderr(), "/finish: "))
     assert.equal('{"a":1}', helper.get(server, "/json").body)
     lab.wait_for_log(server, line("json") .. "Cannot set headers after they are sent")
@@ -337,7 +339,8 @@ describe("a body that nobody reads", function()
   it("is told of routes whose point is the body and that answered as if all was well", function()
     assert.equal("saved", send("POST", "/ignored", "a=1").body)
     assert.equal("saved", send("POST", "/ignored", "a=2").body)
-    lab.wait_for_log(server, line("ignored") .. "POST /ignored: the handler answered 200 and read nothing of the request's "
+    lab.wait_for_log(server, line("ignored") ..
+      "POST /ignored: the handler answered 200 and read nothing of the request's "
       .. "body %(3 bytes%)")
     assert.equal("saved", send("PATCH", "/late", "abc").body)
     lab.wait_for_log(server, line("late") .. "PATCH /late")

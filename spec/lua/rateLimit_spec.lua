@@ -308,7 +308,8 @@ end):listen("]] .. path .. [[", function() print("listening on unix:]] .. path .
       { "{ limit = 1, name = 'a:b' }",
         "the name of rateLimit is up to 64 letters, digits and _ . - that begin with a letter or a digit" },
       { "{ limit = 1, store = {} }",
-        "the store of rateLimit is a client of Redis, or an object with a method take(self, key, cost, limit, window, burst)" },
+        "the store of rateLimit is a client of Redis, or an object with a method " ..
+          "take(self, key, cost, limit, window, burst)" },
       { "{ limit = 1, ipv6Subnet = 129 }", "the ipv6Subnet of rateLimit is a number of bits, 1 to 128" },
       { "{ limit = 1, cost = -1 }", "the cost of rateLimit is a number from 0 on" },
       { "{ limit = 1 }:take()", "limiter:take needs a key" },

@@ -180,8 +180,10 @@ describe("--record hides by name", function()
     assert.equal("pass%77ord=[masked]", hidden("pass%77ord=t0p", form))
     assert.equal("token=[masked]", hidden("token=t0p", "text/plain"))
     local part = '--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
-    assert.equal(part:format("user", "kim") .. part:format("password", "[masked]") .. part:format("x", "1") .. "--b--\r\n",
-      hidden(part:format("user", "kim") .. part:format("password", "t0p\r\nt0p") .. part:format("x", "1") .. "--b--\r\n",
+    assert.equal(part:format("user", "kim") .. part:format("password", "[masked]") ..
+      part:format("x", "1") .. "--b--\r\n",
+      hidden(part:format("user", "kim") .. part:format("password", "t0p\r\nt0p") ..
+        part:format("x", "1") .. "--b--\r\n",
         "multipart/form-data; boundary=b"))
   end)
 
@@ -249,7 +251,8 @@ describe("the folder of --record", function()
     local root = helper.tmpdir()
     local server = serve { dir = root .. "/failed" }
     local conn = helper.connect(server)
-    for _, target in ipairs { "/../../said", "/said/../../../x", "/%2e%2e/%2e%2e/boom", "/said?../../x", "/said%00", "//said" } do
+    for _, target in ipairs { "/../../said", "/said/../../../x", "/%2e%2e/%2e%2e/boom",
+      "/said?../../x", "/said%00", "//said" } do
       conn:send("GET " .. target .. " HTTP/1.1\r\nHost: x\r\nX-Name: ../../x\r\nCookie: ../x=1\r\n\r\n")
       conn:read_response()
     end
@@ -268,8 +271,10 @@ describe("the folder of --record", function()
       return result.err
     end
     helper.write_file(dir .. "/file", "")
-    assert.equal("luaserve: --record " .. dir .. "/none/failed: No such file or directory\n", complaint(dir .. "/none/failed"))
-    assert.equal("luaserve: --record " .. dir .. "/file: Not a directory\n", complaint(dir .. "/file"))
+    assert.equal("luaserve: --record " .. dir .. "/none/failed: No such file or directory\n",
+      complaint(dir .. "/none/failed"))
+    assert.equal("luaserve: --record " .. dir .. "/file: Not a directory\n",
+      complaint(dir .. "/file"))
     assert.equal(2, helper.run("", { code = true, args = { "--record-max", "0", "--record", dir } }).code)
   end)
 

@@ -20,7 +20,8 @@ return app
 
 local RECORD = {
   ["luaserve record"] = 1, method = "POST", url = "/orders?token=[masked]&page=1", httpVersion = "1.1", status = 500,
-  answered = true, time = "2026-01-02T03:04:05Z", error = { "app.lua:5: attempt to perform arithmetic", "stack traceback:" },
+  answered = true, time = "2026-01-02T03:04:05Z",
+  error = { "app.lua:5: attempt to perform arithmetic", "stack traceback:" },
   headers = { { "Host", "shop.example" }, { "Content-Type", "application/json" }, { "Content-Length", "44" },
     { "Cookie", "sid=[masked]; theme=dark" }, { "X-Odd", 'a"b\\c' } },
   body = { bytes = 44, text = '{"price":3,"password":"[masked]"}' },
@@ -89,12 +90,14 @@ describe("luaserve replay", function()
   end)
 
   it("says where a handler waits that takes too long, and which mistakes are made on the way", function()
-    local result = run({ "kept.json", "app.lua" }, { ["kept.json"] = with { method = "GET", url = "/hang", body = cjson.null } },
+    local result = run({ "kept.json", "app.lua" }, {
+      ["kept.json"] = with { method = "GET", url = "/hang", body = cjson.null } },
       { "--handler-timeout", "0.2" })
     assert.equal(1, result.code)
     assert.matches("app%.lua:8: in function", result.out)
     assert.matches("\n503 Service Unavailable\n", result.out)
-    result = run({ "kept.json", "app.lua" }, { ["kept.json"] = with { method = "GET", url = "/twice", body = cjson.null } })
+    result = run({ "kept.json", "app.lua" }, {
+      ["kept.json"] = with { method = "GET", url = "/twice", body = cjson.null } })
     assert.equal(0, result.code)
     assert.matches("the global 'leaked' is made here", result.err)
   end)
@@ -196,7 +199,8 @@ describe("luaserve replay --as-spec", function()
   it("quotes what a client has sent, and what stands in the file, so that nothing of it is code", function()
     local evil = '"]] os.exit(7) --[[\n\r\0\127\195\164\\"'
     local record = with { url = '/a"..os.exit(7).."?x=%22]]', time = "1\nos.exit(7)", error = { "x\n os.exit(7)" },
-      masked = { "body \nos.exit(7)", 'query "\nos.exit(7)' }, body = { text = evil .. "[masked]", bytes = "1\nos.exit(7)",
+      masked = { "body \nos.exit(7)", 'query "\nos.exit(7)' }, body = { text = evil .. "[masked]",
+        bytes = "1\nos.exit(7)",
         cut = true }, headers = { { "X-Evil", 'a"]]..os.exit(7)--\\' }, { "Content-Type", 'text/"..os.exit(7).."' } } }
     local text = run({ "--as-spec", "kept.json", 'x"]].lua' }, { ["kept.json"] = record }).out
     local calls = calls_of(text)

@@ -425,8 +425,7 @@ enum sending_state sending_begin(struct exchange *x, struct file *f,
     page = is_page(x, f, options);
     s->file = page ? f : choose(x, f);
     file_hold(s->file);
-    length =
-        page ? decide_page(x, s, options) : decide(x, s, options, now);
+    length = page ? decide_page(x, s, options) : decide(x, s, options, now);
     if (s->count == 1 && s->file->content != NULL && !x->bodyless)
         return send_small(x, s);
     exchange_send_head(x, length);

@@ -12,8 +12,8 @@ enum watch_kind {
     WATCH_WRITTEN, /* a file was closed by who wrote it, or moved here */
     WATCH_MADE,    /* it is new: a file that is perhaps still being written */
     WATCH_GONE,    /* removed, or moved away */
-    WATCH_LOST,    /* the folder itself is: its number is another's from now on */
-    WATCH_MISSED   /* there were more events than the kernel keeps: anything */
+    WATCH_LOST,  /* the folder itself is: its number is another's from now on */
+    WATCH_MISSED /* there were more events than the kernel keeps: anything */
 };
 
 struct watch_event {

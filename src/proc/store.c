@@ -139,8 +139,8 @@ struct edit {
     struct store_room room;
 };
 
-/* Writes entry over old, which (version 0) may not be there. Once it is stripped
- * it is no more the oldest of anything, and so stays until then. */
+/* Writes entry over old, which (version 0) may not be there. Once it is
+ * stripped it is no more the oldest of anything, and so stays until then. */
 static int replace(MDB_txn *txn, const struct store *store, struct edit *e,
                    const struct store_entry *old,
                    const struct store_entry *entry)

@@ -268,8 +268,8 @@ static void on_close(struct exchange *x, enum closed why)
 {
     struct context *c = x->app;
     const char *reason = why == CLOSED_TIMEOUT ? "timeout" : "aborted";
-    bool left = c != NULL && c->live == 0 && why != CLOSED_DONE &&
-                !x->timed_out;
+    bool left =
+        c != NULL && c->live == 0 && why != CLOSED_DONE && !x->timed_out;
 
     if (c == NULL) { /* make() had no memory for it */
         exchange_free(x);

@@ -1,9 +1,10 @@
 /* Whether a res that nothing waits for can still be answered is a question of
  * who has it: a list of those that wait for news, or nobody. The collector
- * knows. For one full cycle res is held by nothing but a witness, which it holds
- * in turn: where the witness's finalizer runs, nobody else had them, and the
- * finalizer puts res back with all that it is. So the cycle is expensive, and
- * misuse.lua asks for few of them; and no list can be taken for a mistake. */
+ * knows. For one full cycle res is held by nothing but a witness, which it
+ * holds in turn: where the witness's finalizer runs, nobody else had them, and
+ * the finalizer puts res back with all that it is. So the cycle is expensive,
+ * and misuse.lua asks for few of them; and no list can be taken for a mistake.
+ */
 #include "script/l_misuse.h"
 
 #include "http/exchange.h"
@@ -203,8 +204,8 @@ static int answered(lua_State *L)
     const struct context *c = context_check(L, 1);
     const struct exchange *x = c->x;
 
-    lua_pushboolean(L, x != NULL && x->head_sent && !x->timed_out &&
-                           !x->raw && !c->failed && !c->late && !c->told &&
+    lua_pushboolean(L, x != NULL && x->head_sent && !x->timed_out && !x->raw &&
+                           !c->failed && !c->late && !c->told &&
                            (x->codec != NULL || x->ended_out));
     return 1;
 }
@@ -227,10 +228,13 @@ static int again(lua_State *L)
 
 int l_misuse_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"forgotten", forgotten}, {"request", request}, {"place", place},
-        {"answered", answered},   {"watch", watch},     {"again", again},
-        {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"forgotten", forgotten},
+                                         {"request", request},
+                                         {"place", place},
+                                         {"answered", answered},
+                                         {"watch", watch},
+                                         {"again", again},
+                                         {NULL, NULL}};
 
     if (luaL_newmetatable(L, WITNESS)) {
         lua_pushcfunction(L, testify);

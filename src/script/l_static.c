@@ -327,7 +327,8 @@ static int failed(lua_State *L, const struct file *file)
     return 2;
 }
 
-/* serve(folder, res, path [, status] [, cacheControl] [, tail]) -> a number as above */
+/* serve(folder, res, path [, status] [, cacheControl] [, tail]) -> a number as
+ * above */
 static int serve(lua_State *L)
 {
     struct l_folder *f = check_folder(L);

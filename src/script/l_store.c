@@ -576,12 +576,15 @@ int l_store_open(lua_State *L)
         {"incr", table_incr},     {"ttl", table_ttl},
         {"keys", table_keys},     {"count", table_count},
         {"clear", table_clear},   {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"open", open_table},     {"swap", swap},
-        {"read", read_version},   {"encode", encode_value},
-        {"decode", decode_value}, {"rows", count_rows},
-        {"share", share},         {"isLasting", is_lasting},
-        {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"open", open_table},
+                                         {"swap", swap},
+                                         {"read", read_version},
+                                         {"encode", encode_value},
+                                         {"decode", decode_value},
+                                         {"rows", count_rows},
+                                         {"share", share},
+                                         {"isLasting", is_lasting},
+                                         {NULL, NULL}};
 
     luaL_newmetatable(L, TABLE);
     luaL_newlib(L, functions);

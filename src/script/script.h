@@ -37,10 +37,10 @@ struct script {
     int worker;         /* its number in a cluster; 0: it is none */
     char **args;        /* options of the command line, as they were given */
     int nargs;
-    bool proxied;     /* --proxy-protocol: for servers that do not say else */
-    uint64_t workers; /* --workers; 0: none */
-    bool watch;       /* --watch */
-    const char *record;   /* --record: a folder; NULL: none */
+    bool proxied;       /* --proxy-protocol: for servers that do not say else */
+    uint64_t workers;   /* --workers; 0: none */
+    bool watch;         /* --watch */
+    const char *record; /* --record: a folder; NULL: none */
     uint64_t record_max;  /* requests that it keeps */
     double drain_timeout; /* seconds; 0: none */
 };
@@ -61,11 +61,11 @@ void script_close(void);
 
 /* What to run: a file, text, or standard input. */
 struct script_source {
-    const char *path; /* as given; NULL where text is set */
-    const char *text; /* -e CODE, or NULL */
-    const char *show; /* what to print of its apps ("routes"), or NULL */
+    const char *path;    /* as given; NULL where text is set */
+    const char *text;    /* -e CODE, or NULL */
+    const char *show;    /* what to print of its apps ("routes"), or NULL */
     const char *command; /* a command to run in place of a script, or NULL */
-    char **argv;      /* what follows the script on the command line */
+    char **argv;         /* what follows the script on the command line */
     int argc;
 };
 

@@ -151,7 +151,9 @@ local function say_record(record)
   say(("  %s on %s%s"):format(require("luaserve.record").ending(record), tostring(record.time or "?"),
     record.remoteAddress and " to " .. tostring(record.remoteAddress) or ""))
   local body = type(record.body) == "table" and record.body
-  if body and body.missing then say(("  without its body (%s bytes): %s"):format(tostring(body.bytes), body.missing)) end
+  if body and body.missing then
+    say(("  without its body (%s bytes): %s"):format(tostring(body.bytes), body.missing))
+  end
   if body and body.cut then
     say(("  with the first %d of %s bytes of its body"):format(#record.content, tostring(body.bytes)))
   end
@@ -222,7 +224,8 @@ end
 function M.spec(record, module)
   local out = { ("-- %s %s %s on %s."):format(record.method, comment(record.url),
     require("luaserve.record").ending(record), comment(tostring(record.time or "?"))) }
-  if type(record.error) == "table" and record.error[1] then out[#out + 1] = "-- " .. comment(tostring(record.error[1])) end
+  local first = type(record.error) == "table" and record.error[1]
+  if first then out[#out + 1] = "-- " .. comment(tostring(first)) end
   for _, name in ipairs(file.hidden(record)) do out[#out + 1] = "-- Hidden, to be put in: " .. comment(name) end
   local body = type(record.body) == "table" and record.body or {}
   if body.missing then out[#out + 1] = "-- Without its body: " .. comment(tostring(body.missing)) end
@@ -234,14 +237,16 @@ function M.spec(record, module)
   out[#out + 1] = ("local client = luaserve.test(require %s)\n"):format(lua_string(module))
   out[#out + 1] = ("describe(%s, function()"):format(lua_string(record.method .. " " .. path))
   out[#out + 1] = '  it("is answered", function()'
-  out[#out + 1] = ("    local request = client:request(%s, %s)"):format(lua_string(record.method), lua_string(record.url))
+  out[#out + 1] = ("    local request = client:request(%s, %s)"):format(lua_string(record.method),
+    lua_string(record.url))
   local kind
   for _, field in ipairs(M.fields(record)) do
     if field[1]:lower() == "content-type" then kind = field[2] end
     out[#out + 1] = ("    request:set(%s, %s)"):format(lua_string(field[1]), lua_string(field[2]))
   end
   if record.content then
-    out[#out + 1] = ("    request:send(%s%s)"):format(lua_string(record.content), kind and ", " .. lua_string(kind) or "")
+    local more = kind and ", " .. lua_string(kind) or ""
+    out[#out + 1] = ("    request:send(%s%s)"):format(lua_string(record.content), more)
   end
   out[#out + 1] = "    assert(request.status < 500, request.status .. \": \" .. request.body)"
   out[#out + 1] = "  end)\nend)\n"

@@ -17,7 +17,9 @@ end
 
 --- What is wrong with the fields of a record, or nil.
 local function complaint(record)
-  if not is_text(record.method) or not record.method:find("^[%w!#$%%&'*+.^_`|~-]+$") then return "its method is none" end
+  if not is_text(record.method) or not record.method:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+    return "its method is none"
+  end
   if not is_text(record.url) or record.url == "" or record.url:find("[%c ]") then return "its url is none" end
   if type(record.headers) ~= "table" then return "its headers are no list" end
   for _, header in ipairs(record.headers) do
@@ -45,7 +47,8 @@ function M.read(path)
   local stats, message = fs.stat(path)
   if not stats then error(("cannot read %s: %s"):format(path, message), 0) end
   local function is_none(why)
-    error(("%s is no record of a request: %s; give one of the files that --record DIR has written"):format(path, why), 0)
+    error(("%s is no record of a request: %s; give one of the files that --record DIR has written"):format(path,
+      why), 0)
   end
   if not stats:isFile() then is_none("it is no file") end
   if stats.size > MOST then is_none("it is too long") end
@@ -96,10 +99,10 @@ end
 function M.reveal(record, name, value)
   local count, word, hidden = 0, escaped(name), escaped(mask.TEXT)
   local function put(text, pattern, encode)
-    local shown, n = encode(value), nil
-    text, n = text:gsub(pattern, function(before) return before .. shown end)
+    local shown = encode(value)
+    local filled, n = text:gsub(pattern, function(before) return before .. shown end)
     count = count + n
-    return text
+    return filled
   end
   local pair = "(%f[^&;%z]" .. word .. "=)" .. hidden
   local path, query = record.url:match("^([^?]*%?)(.*)$")
