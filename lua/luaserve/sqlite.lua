@@ -12,7 +12,8 @@ local M = {}
 native.null(require("json").null)
 
 local unpack = table.unpack or unpack
-local KNOWN = { readers = "integer", maxResultBytes = "integer", readOnly = "boolean" }
+local KNOWN = { readers = "integer", maxResultBytes = "integer", readOnly = "boolean", timeout = "seconds" }
+local TIMEOUT, LATE = 30, "late" -- seconds that a write waits for its turn; what it is woken with then
 local BUSY, PAUSE = 5, 10 -- seconds; milliseconds
 local MOST_KNOWN = 1000
 local READS = { SELECT = true, EXPLAIN = true, VALUES = true, WITH = true }
@@ -50,6 +51,21 @@ end
 
 local give
 
+--- Waits in the queue of those who want to write: a connection; false where one can be made; LATE.
+local function wait_in_queue(db, pool)
+  local waiter = core.waiter()
+  table.insert(pool.queue, waiter)
+  local timer = timers.setTimeout(function()
+    for i, other in ipairs(pool.queue) do
+      if other == waiter then table.remove(pool.queue, i) end
+    end
+    waiter:wake(LATE)
+  end, db.timeout * 1000)
+  local woken = waiter:wait()
+  timers.clearTimeout(timer)
+  return woken
+end
+
 --- The connection that writes, made where there is none; waits in a queue where it is taken.
 local take
 function take(db, pool)
@@ -63,9 +79,12 @@ function take(db, pool)
     if not conn then pool.count = pool.count - 1 end
     return conn, message, code
   end
-  local waiter = core.waiter()
-  table.insert(pool.queue, waiter)
-  return waiter:wait() or take(db, pool)
+  local woken = wait_in_queue(db, pool)
+  if woken == LATE then
+    return nil, ("another transaction took more than %g s: within its function call tx, not the database")
+      :format(db.timeout), "SQLITE_BUSY"
+  end
+  return woken or take(db, pool)
 end
 
 --- Gives a connection back; one on which something still runs, since nobody waits
@@ -341,16 +360,17 @@ end
 
 --- A database, whose file is made when it is first asked. Options: readers, the
 --- connections that read at the same time (3); maxResultBytes of one query (64
---- MiB); readOnly.
+--- MiB); readOnly; timeout, seconds that a write waits for its turn (30).
 ---@param file string relative to the script's folder; ":memory:" for one of the process
----@param options {readers: integer?, maxResultBytes: integer?, readOnly: boolean?}?
+---@param options {readers: integer?, maxResultBytes: integer?, readOnly: boolean?, timeout: number?}?
 ---@return Database
 function M.open(file, options)
   if type(file) ~= "string" then error("sqlite.open needs the path of a file", 2) end
   options = check_options("sqlite.open", options, KNOWN)
   local most = options.readers or 3
   if most < 1 then core.raise("the option readers of sqlite.open is a whole number from 1 on") end
-  local db = { limit = options.maxResultBytes or 64 * 1024 * 1024, readOnly = options.readOnly or false }
+  local db = { limit = options.maxResultBytes or 64 * 1024 * 1024, readOnly = options.readOnly or false,
+    timeout = options.timeout or TIMEOUT }
   db.path = file == ":memory:" and file or core.beside(file)
   db.writer = { idle = {}, queue = {}, count = 0, most = 1 }
   if file ~= ":memory:" then db.readers = { queue = native.readers(), count = 0, most = most } end

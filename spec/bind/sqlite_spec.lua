@@ -209,6 +209,21 @@ describe("sqlite", function()
       assert.equal("2", helper.get(server, "/count").body)
     end)
 
+    it("is not waited for for ever, not even by itself", function()
+      local run = helper.run([[
+        local luaserve, db = require "luaserve", require("luaserve.sqlite").open(":memory:", { timeout = 0.05 })
+        db:exec("CREATE TABLE t (a)")
+        print(db:transaction(function(tx)
+          tx:exec("INSERT INTO t VALUES (1)")
+          local _, errors = luaserve.all { function() return db:exec("INSERT INTO t VALUES (2)") end }
+          return errors[1].code, errors[1].message
+        end))
+        print(db:exec("INSERT INTO t VALUES (3)").changes, db:one("SELECT count(*) AS n FROM t").n)
+      ]])
+      assert.equal("SQLITE_BUSY\tanother transaction took more than 0.05 s: within its function call tx, not the "
+        .. "database\tnil\n1\t2\n", run.out)
+    end)
+
     it("refuses its own database's methods, and another one within", function()
       local out = printed([[
         print(select(2, pcall(db.transaction, db, function() db:exec("CREATE TABLE t (x)") end)))

@@ -67,9 +67,9 @@ function Database:close() end
 
 --- A database, whose file is made when it is first asked. Options: readers, the
 --- connections that read at the same time (3); maxResultBytes of one query (64
---- MiB); readOnly.
+--- MiB); readOnly; timeout, seconds that a write waits for its turn (30).
 ---@param file string relative to the script's folder; ":memory:" for one of the process
----@param options {readers: integer?, maxResultBytes: integer?, readOnly: boolean?}?
+---@param options {readers: integer?, maxResultBytes: integer?, readOnly: boolean?, timeout: number?}?
 ---@return Database
 function sqlite.open(file, options) end
 
