@@ -277,6 +277,7 @@ local function source_of(file, line)
     if number >= line - AROUND then lines[number] = text:gsub("\r$", ""):sub(1, LINE_MAX) end
   end
   handle:close()
+  if number > 0 and line == number + 1 then lines[line] = "" end -- where something is missing at the end
   return lines[line] and lines or nil
 end
 

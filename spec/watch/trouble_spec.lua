@@ -41,6 +41,7 @@ app:get("/template", function(req, res)
   local ok, err = pcall(res.render, res, "bad", { user = "kim", token = "s3cret", list = { 1, 2 } })
   error(err, 0)
 end)
+app:get("/open", function(req, res) return res:render("open") end)
 app:get("/busy", function() error(luaserve.error(503, "busy")) end)
 app:get("/missing", function() error(luaserve.error(404, "missing")) end)
 app:get("/loop", function() local n = 0; while true do n = n + 1; if n == -1 then print(n) end end end)
@@ -61,7 +62,8 @@ describe("the trouble of an error", function()
   local server
 
   setup(function() server = helper.serve(APP, { args = { "--log", "/dev/null", "--cpu-budget", "0.5" },
-    files = { ["views/bad.html"] = "<p>\n<% local near = 1 %><%= nobody.name %>\n" } }) end)
+    files = { ["views/bad.html"] = "<p>\n<% local near = 1 %><%= nobody.name %>\n",
+      ["views/open.html"] = "<% if user then %>\n" } }) end)
 
   --- The trouble of a request for path.
   local function trouble_of(path, headers)
@@ -131,6 +133,12 @@ describe("the trouble of an error", function()
     assert.is_nil(local_of(frame, "__out"))
     if not is_jit then assert.equal("1", local_of(frame, "near")) end
     assert.matches('user = "kim"', text, 1, true)
+  end)
+
+  it("shows the end of a file where something is missing there", function()
+    local frame = first_own(trouble_of("/open"))
+    assert.matches("views/open.html$", frame.file)
+    assert.same({ "<% if user then %>", "" }, frame.source) -- a list in this JSON
   end)
 
   it("takes any error value", function()

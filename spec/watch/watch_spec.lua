@@ -39,11 +39,13 @@ app:get("/boom/:id", function(req, res)
   return user.name
 end)
 app:get("/attack", function() error("<script>alert(1)</script>", 0) end)
+app:get("/wrong", function(req, res) return res:render("wrong") end)
 app:get("/refused", function() error(luaserve.error(404, "no such thing")) end)
 return app
 ]]
 
-local FILES = { ["routes.lua"] = ROUTES, ["views/view.html"] = "<!doctype html><p>hello <%= name %>",
+local FILES = { ["routes.lua"] = ROUTES,
+  ["views/wrong.html"] = "<%= nobody.name %>\n", ["elsewhere/words.lua"] = 'return "linked one"\n', ["views/view.html"] = "<!doctype html><p>hello <%= name %>",
   ["public/page.html"] = "<!doctype html><p>a file", ["public/style.css"] = "p { color: red }" }
 
 local TAG = '<script src="/.luaserve/watch.js" data-page='
@@ -78,6 +80,16 @@ describe("--watch", function()
     wait_for_body(server, "/", "two")
     assert.are_not.equal(pid, body_of(server, "/pid"))
     assert.matches("reloaded in %d+ ms: routes.lua", server:stderr())
+  end)
+
+  it("follows links to the files that they lead to", function()
+    assert.is_true(os.execute(("ln -s elsewhere/words.lua %s/linked.lua"):format(server.dir)) and true)
+    save(server, "routes.lua", 'return { text = require("linked") }\n')
+    wait_for_body(server, "/", "linked one")
+    save(server, "elsewhere/words.lua", 'return "linked two"\n')
+    wait_for_body(server, "/", "linked two")
+    save(server, "routes.lua", 'return { text = "two" }\n')
+    wait_for_body(server, "/", "two")
   end)
 
   it("keeps the store", function()
@@ -211,6 +223,8 @@ describe("--watch", function()
       assert.equal(500, response.status)
       assert.matches("attempt to index", t.message)
       assert.equal("/boom/:id", t.route.path)
+      local first = helper.get(server, "/wrong", { Accept = "application/json" }).body
+      assert.matches('"source":{"1":"<%= nobody.name %>"}', first, 1, true) -- no list, from line 1 on, too
       local text = helper.get(server, "/boom/7", { Accept = "*/*" })
       assert.matches("^text/plain", text.headers["content-type"])
       assert.matches("route GET /boom/:id", text.body, 1, true)

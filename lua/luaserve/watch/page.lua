@@ -17,6 +17,20 @@ local function form_of(req)
   return "text"
 end
 
+--- As JSON, where what is a list is always one, and lines by their numbers never are.
+local function json_of(t)
+  local copy, frames = {}, json.array()
+  for name, value in pairs(t) do copy[name] = value end
+  for i, frame in ipairs(t.frames) do
+    frames[i] = {}
+    for name, value in pairs(frame) do frames[i][name] = value end
+    if frame.source then frames[i].source = {} end
+    for number, line in pairs(frame.source or {}) do frames[i].source[tostring(number)] = line end
+  end
+  copy.frames, copy.middleware = frames, t.middleware and json.array(t.middleware)
+  return json.encode(copy)
+end
+
 --- Answers with a trouble.
 ---@param req IncomingMessage
 ---@param res ServerResponse
@@ -29,7 +43,7 @@ function M.answer(req, res, t, options)
   res:setHeader("X-Content-Type-Options", "nosniff")
   if form == "json" then
     res:setHeader("Content-Type", "application/json")
-    return res:finish(json.encode(t) .. "\n")
+    return res:finish(json_of(t) .. "\n")
   elseif form == "text" then
     res:setHeader("Content-Type", "text/plain; charset=utf-8")
     return res:finish(trouble.text(t) .. "\n")

@@ -3,6 +3,7 @@
 local core = require "luaserve.core"
 local child = require "luaserve.cluster.child"
 local files = require "luaserve.watch.files"
+local fs = require "fs"
 local json = require "json"
 local process = require "process"
 local timers = require "timers"
@@ -24,6 +25,8 @@ local function note(kind, file)
   if told[kind .. full] then return end
   told[kind .. full] = true
   child.tell { t = "watch", event = "loads", kind = kind, path = full, stamp = files.stamp(full) }
+  local found, real = pcall(fs.realpathSync, full)
+  if found and real ~= full then note(kind, real) end -- a link: what it leads to is edited elsewhere
 end
 
 -- ---- who may see what is inside
