@@ -45,7 +45,8 @@ return app
 ]]
 
 local FILES = { ["routes.lua"] = ROUTES,
-  ["views/wrong.html"] = "<%= nobody.name %>\n", ["elsewhere/words.lua"] = 'return "linked one"\n', ["views/view.html"] = "<!doctype html><p>hello <%= name %>",
+  ["views/wrong.html"] = "<%= nobody.name %>\n", ["elsewhere/words.lua"] = 'return "linked one"\n',
+  ["views/view.html"] = "<!doctype html><p>hello <%= name %>",
   ["public/page.html"] = "<!doctype html><p>a file", ["public/style.css"] = "p { color: red }" }
 
 local TAG = '<script src="/.luaserve/watch.js" data-page='
