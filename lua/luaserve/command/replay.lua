@@ -186,6 +186,7 @@ end
 local function listen(texts)
   local native, trouble = require "luaserve.core.record", require "luaserve.trouble"
   trouble.enable { caught = true }
+  http._gate = function() return false end -- so that LuaJIT, too, keeps the frame that has failed
   trouble.listen(function(t) texts[#texts + 1] = trouble.text(t) end)
   native.on(function(context)
     local trace = rawget(native.request(context), "_failed")
