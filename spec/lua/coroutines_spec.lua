@@ -132,11 +132,15 @@ describe("in a coroutine of the script's own", function()
   it("two requests that share a generator do not disturb each other", function()
     value([[
       shared.numbers = coroutine.wrap(function()
-        for i = 1, 100 do sleep(10) coroutine.yield(i) end
+        for i = 1, 100 do
+          repeat sleep(1) until shared.asked >= 2
+          coroutine.yield(i)
+        end
       end)
       return "x"
     ]])
     local code = [[
+      shared.asked = (shared.asked or 0) + 1
       local ok, n = pcall(shared.numbers)
       return tostring(ok) .. " " .. n
     ]]
