@@ -375,6 +375,13 @@ local function add_script_folder(path)
   package.path = folder .. "/?.lua;" .. folder .. "/?/init.lua;" .. package.path
 end
 
+--- The function of a script. Who calls it calls what this returns, not a local that has it: a traceback names a
+--- function by what it was called as, and a main chunk by what it is where it has no such name.
+local function compiled(text, name, path)
+  local fn, message = compile(text, name, path)
+  return fn or give_up(message, 1)
+end
+
 --- Loads a script for a command, as if it had been started; it may wait.
 ---@param path string
 ---@param ... string its arguments
@@ -384,9 +391,7 @@ function core.runScript(path, ...)
   core.argv = { "luaserve", full, ... }
   add_script_folder(full)
   rawset(_G, "arg", { [0] = path, ... })
-  local fn, message = compile(read_source { path = path }, "@" .. path, full)
-  if not fn then give_up(message, 1) end
-  return fn(...)
+  return compiled(read_source { path = path }, "@" .. path, full)(...)
 end
 
 --- Runs a command, luaserve/command/NAME.lua, with its arguments; ends the process with the code that it returns.
@@ -421,9 +426,7 @@ local function run_watched(source, path)
   if path then core.loads(path) end
   local function run(...)
     local text, name = read_source(source)
-    local fn, message = compile(text, name, path)
-    if not fn then give_up(message, 1) end
-    return check_served(watch.unserved, fn(...))
+    return check_served(watch.unserved, compiled(text, name, path)(...))
   end
   return watch.run(run, unpack(source))
 end
@@ -447,11 +450,9 @@ function M.main(source)
   local text, name = read_source(source)
   if core.workers and core.watching then return require("luaserve.watch.primary").run() end
   if core.workers then return require("luaserve.supervisor").run(core.workers) end
-  local fn, message = compile(text, name, path)
-  if not fn then give_up(message, 1) end
-  if not source.show then return check_served(warn_unserved, fn(unpack(source))) end
+  if not source.show then return check_served(warn_unserved, compiled(text, name, path)(unpack(source))) end
   require("luaserve.show").prepare()
-  fn(unpack(source))
+  compiled(text, name, path)(unpack(source))
   return require("luaserve.show").print(source.show)
 end
 
