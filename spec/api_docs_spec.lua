@@ -60,12 +60,13 @@ local INTERNAL = {
   ["lua/luaserve/boot.lua"] = true, ["lua/luaserve/certificates.lua"] = true,
   ["lua/luaserve/file_stream.lua"] = true, ["lua/luaserve/inspect.lua"] = true,
   ["lua/luaserve/given.lua"] = true, ["lua/luaserve/listen.lua"] = true, ["lua/luaserve/listeners.lua"] = true,
-  ["lua/luaserve/options.lua"] = true, ["lua/luaserve/requires.lua"] = true,
+  ["lua/luaserve/names.lua"] = true, ["lua/luaserve/options.lua"] = true, ["lua/luaserve/requires.lua"] = true,
   ["lua/luaserve/supervisor.lua"] = true,
   ["lua/luaserve/cluster/backoff.lua"] = true, ["lua/luaserve/cluster/channel.lua"] = true,
   ["lua/luaserve/cluster/cpus.lua"] = true,
   ["lua/luaserve/cluster/owners.lua"] = true, ["lua/luaserve/cluster/measures.lua"] = true,
-  ["lua/luaserve/cluster/reload.lua"] = true, ["lua/luaserve/cluster/sockets.lua"] = true,
+  ["lua/luaserve/cluster/progress.lua"] = true, ["lua/luaserve/cluster/reload.lua"] = true,
+  ["lua/luaserve/cluster/sockets.lua"] = true,
   ["lua/luaserve/url/host.lua"] = true, ["lua/luaserve/url/percent.lua"] = true, ["lua/luaserve/url/record.lua"] = true,
 }
 

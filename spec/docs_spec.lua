@@ -7,16 +7,10 @@
 -- `$ command`, run in the script's folder with bash, each with the output that it
 -- must have; `...` stands for any text in a line. Port 8080 is any free one.
 local helper = require("spec.helper")
+local markdown = require("spec.helper.markdown")
 local process = require("spec.helper.process")
 local lfs = require("lfs")
-local socket = require("socket")
-
-local function free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
-  listener:close()
-  return math.tointeger(tonumber(port))
-end
+local ports = require("spec.helper.ports")
 
 local function markdown_files()
   local list = { "README.md", "CHANGELOG.md" }
@@ -35,39 +29,6 @@ local function markdown_files()
   return list
 end
 
--- The fenced blocks of a text, in order: {kind, text, line}.
-local function blocks_of(text)
-  local blocks, block = {}, nil
-  local number = 0
-  for line in text:gmatch("([^\n]*)\n") do
-    number = number + 1
-    local fence = line:match("^```(.*)$")
-    if fence and block then
-      block = nil
-    elseif fence then
-      block = { kind = fence, text = "", line = number }
-      table.insert(blocks, block)
-    elseif block then
-      block.text = block.text .. line .. "\n"
-    end
-  end
-  return blocks
-end
-
--- The commands of a console block, each with the lines it prints.
-local function commands_of(text)
-  local commands = {}
-  for line in text:gmatch("([^\n]*)\n") do
-    local command = line:match("^%$ (.*)$")
-    if command then
-      table.insert(commands, { command = command, lines = {} })
-    else
-      table.insert(commands[#commands].lines, line)
-    end
-  end
-  return commands
-end
-
 local function pattern_of(lines)
   local text = table.concat(lines, "\n")
   return "^" .. text:gsub("%p", "%%%0"):gsub("%%%.%%%.%%%.", "[^\n]*") .. "\n*$"
@@ -83,7 +44,7 @@ local function run_command(command, folder, port)
 end
 
 local function check_commands(console, folder, port)
-  for _, case in ipairs(commands_of(console.text)) do
+  for _, case in ipairs(markdown.commands_of(console.text)) do
     local output = run_command(case.command, folder, port)
     if not output:find(pattern_of(case.lines)) then
       error(("$ %s\nshould print\n%s\nand printed\n%s"):format(case.command, table.concat(case.lines, "\n"), output), 0)
@@ -99,7 +60,7 @@ local function start(block, port)
 end
 
 local function check_script(block, console)
-  local port = free_port()
+  local port = ports.free()
   local started, folder = start(block, port)
   if block.text:find(":listen%(") or block.text:find("\nreturn ") then
     helper.wait_for(function()
@@ -120,7 +81,7 @@ end
 
 for _, path in ipairs(markdown_files()) do
   describe(path, function()
-    local blocks = blocks_of(helper.read_file(path))
+    local blocks = markdown.blocks_of(helper.read_file(path))
     for i, block in ipairs(blocks) do
       if block.kind == "lua" then
         local following = blocks[i + 1]

@@ -7,36 +7,13 @@
 -- come since. A block ```LANGUAGE FILE is written to that file, or, as ```LANGUAGE FILE add,
 -- in front of its line `app:use(luaserve.static...`. Port 8080 is any free one.
 local helper = require("spec.helper")
+local markdown = require("spec.helper.markdown")
 local process = require("spec.helper.process")
-local socket = require("socket")
+local ports = require("spec.helper.ports")
 
 local FILE = "docs/tutorial.md"
 
 local port, folder, cwd, server, seen
-
-local function free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, number = listener:getsockname()
-  listener:close()
-  return ("%d"):format(number)
-end
-
-local function blocks_of(text)
-  local blocks, block, number = {}, nil, 0
-  for line in text:gmatch("([^\n]*)\n") do
-    number = number + 1
-    local fence = line:match("^```(.*)$")
-    if fence and block then
-      block = nil
-    elseif fence then
-      block = { kind = fence, text = "", line = number }
-      table.insert(blocks, block)
-    elseif block then
-      block.text = block.text .. line .. "\n"
-    end
-  end
-  return blocks
-end
 
 local function pattern_of(text)
   local pattern = text:gsub("%p", "%%%0"):gsub("\n%%%.%%%.%%%.\n", "\n.-\n"):gsub("%%%.%%%.%%%.", "[^\n]*")
@@ -51,20 +28,6 @@ local function usual(text)
 end
 
 -- ---- one terminal
-
--- The commands of a block, each with what it prints.
-local function commands_of(text)
-  local commands = {}
-  for line in text:gmatch("([^\n]*)\n") do
-    local command = line:match("^%$ (.*)$")
-    if command then
-      table.insert(commands, { command = command, output = "" })
-    else
-      commands[#commands].output = commands[#commands].output .. line .. "\n"
-    end
-  end
-  return commands
-end
 
 local function run(command)
   local script = ("cd '%s' || exit\nexport PATH='%s':$PATH PORT=%s NO_COLOR=1\n%s\npwd >'%s/cwd'\n"):format(cwd, folder,
@@ -136,7 +99,9 @@ end
 local function do_block(block)
   local kind, file, how = block.kind:match("^(%S+) ?(%S*) ?(%S*)$")
   if block.kind == "console" then
-    for _, case in ipairs(commands_of(block.text)) do check_command(case.command, case.output) end
+    for _, case in ipairs(markdown.commands_of(block.text)) do
+      check_command(case.command, table.concat(case.lines, "\n"))
+    end
   elseif block.kind == "console server" then
     in_server(block.text)
   elseif kind and file ~= "" then
@@ -147,10 +112,10 @@ end
 describe("the tutorial", function()
   it("does what it says, from nothing to a deployed app", function()
     folder = helper.tmpdir()
-    cwd, port = folder, free_port()
+    cwd, port = folder, ("%d"):format(ports.free())
     assert(os.execute(("ln -s '%s' '%s/luaserve'"):format(process.binary(), folder)))
     finally(stop)
-    for _, block in ipairs(blocks_of(helper.read_file(FILE))) do
+    for _, block in ipairs(markdown.blocks_of(helper.read_file(FILE))) do
       local ok, message = pcall(do_block, block)
       if not ok then error(("%s:%d: %s"):format(FILE, block.line, tostring(message)), 0) end
     end

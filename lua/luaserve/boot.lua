@@ -334,10 +334,14 @@ M.ended = core.guardGlobals
 -- ---- the script
 
 --- Ends the process with a message that explains itself; no traceback is printed.
+---@param message string
+---@param code integer the exit code
 local function give_up(message, code)
   local err = { message = message, _exit = code }
   error(setmetatable(err, { __tostring = function(self) return self.message end }), 0)
 end
+
+core.giveUp = give_up
 
 local function unreadable(path, message)
   local hint = message:find("Is a directory", 1, true) and ": give the file in it that starts the server"

@@ -1,5 +1,7 @@
 --- The page that shows an error to whoever develops the app: what luaserve.trouble has found out about it, as HTML.
 --- It has no script of its own and loads nothing. Whether it may be shown at all is its caller's to say.
+local escape_html = require("luaserve").escapeHTML
+local names = require "luaserve.names"
 local peek = require "luaserve.peek"
 local status_codes = require("http").STATUS_CODES
 
@@ -50,10 +52,8 @@ aside .card { background: var(--card); border: 1px solid var(--line); border-rad
 ol { margin: 0; padding: 0 .9rem 0 2.4rem; } li { padding: .15rem 0; overflow-wrap: anywhere; } .soft { color: var(--soft); }
 ]]
 
-local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
-
 local function escape(text)
-  return (peek.printable(tostring(text)):gsub("[&<>\"']", ENTITIES))
+  return escape_html(peek.printable(tostring(text)))
 end
 
 --- A place without the folder that the program was started in.
@@ -164,13 +164,6 @@ end
 
 -- ---- what was asked for
 
-local function sorted_names(map)
-  local names = {}
-  for name in pairs(map) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 local function add_route(out, route)
   out[#out + 1] = '<section><h2>Route</h2><div class="card"><table>'
   out[#out + 1] = fill("<tr><td>%s</td><td>%s</td></tr>", route.method, route.path)
@@ -191,7 +184,7 @@ local function add_request(out, request)
   out[#out + 1] = '<section><h2>Request</h2><div class="card"><table>'
   out[#out + 1] = fill("<tr><td>%s</td><td>%s</td></tr>", request.method, request.url)
   out[#out + 1] = fill("<tr><td>HTTP/%s</td><td>from %s</td></tr>", request.httpVersion, request.peer)
-  for _, name in ipairs(sorted_names(request.headers)) do
+  for _, name in ipairs(names.sorted(request.headers)) do
     out[#out + 1] = fill("<tr><td>%s</td><td>%s</td></tr>", name, request.headers[name])
   end
   out[#out + 1] = "</table></div></section>"

@@ -3,6 +3,7 @@
 local apps = require "luaserve.app"
 local core = require "luaserve.core"
 local json = require "json"
+local names = require "luaserve.names"
 local segments = require "luaserve.segments"
 
 local M = {}
@@ -129,10 +130,7 @@ end
 
 local function add_parameters(list, place, given, known)
   local properties, required = properties_of(given)
-  local names = {}
-  for name in pairs(properties) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(names.sorted(properties)) do
     list[#list + 1] = parameter(name, place, required[name], properties[name], known)
   end
 end

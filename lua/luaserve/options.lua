@@ -1,17 +1,11 @@
 --- The options of luaserve's own functions: what they may be is said once, and a
 --- wrong one is an error that names those there are.
 local core = require "luaserve.core"
+local names = require "luaserve.names"
 
 local M = {}
 
 local LONGEST = 1e7 -- seconds: four months
-
-local function sorted(known)
-  local names = {}
-  for name in pairs(known) do names[#names + 1] = name end
-  table.sort(names)
-  return table.concat(names, ", ")
-end
 
 local function is_of(value, types)
   if types == "any" then return true end
@@ -46,7 +40,8 @@ function M.check(what, options, known)
   for name, value in pairs(options) do
     local types = known[name]
     if not types then
-      core.raise(("%s has no option '%s'; there are: %s"):format(what, tostring(name), sorted(known)))
+      core.raise(("%s has no option '%s'; there are: %s"):format(what, tostring(name),
+        table.concat(names.sorted(known), ", ")))
     end
     if not is_of(value, types) then
       core.raise(("the option %s of %s is a %s, not %s"):format(name, what, described(types),

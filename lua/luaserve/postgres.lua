@@ -6,6 +6,7 @@ local fs = require "fs"
 local json = require "json"
 local native = require("luaserve.bind").load("postgres", "libpq-dev")
 local options_of = require "luaserve.postgres.options"
+local queue = require "luaserve.queue"
 local timers = require "timers"
 
 local M = {}
@@ -72,21 +73,6 @@ local function wake_next(client)
   if waiter then waiter:wake(true) end
 end
 
---- Waits until somebody gives a connection back; false where nobody does in time.
-local function wait_in_queue(client)
-  local waiter = core.waiter()
-  table.insert(client.queue, waiter)
-  local timer = client.timeout > 0 and timers.setTimeout(function()
-    for i, other in ipairs(client.queue) do
-      if other == waiter then table.remove(client.queue, i) end
-    end
-    waiter:wake(false)
-  end, client.timeout * 1000)
-  local woken = waiter:wait()
-  if timer then timers.clearTimeout(timer) end
-  return woken
-end
-
 local function take(client)
   while true do
     if client.closed then return nil, "the client is closed", "ECONNRESET" end
@@ -97,7 +83,7 @@ local function take(client)
       client.count = client.count - 1
     elseif client.count < client.pool then
       break
-    elseif not wait_in_queue(client) then
+    elseif not queue.wait(client.queue, client.timeout > 0 and client.timeout or nil, false) then
       return nil, ("no connection became free in %g s"):format(client.timeout), "ETIMEDOUT"
     end
   end

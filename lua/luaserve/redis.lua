@@ -5,6 +5,7 @@
 local core = require "luaserve.core"
 local json = require "json"
 local native = require("luaserve.bind").load("redis", "libhiredis-dev")
+local queue = require "luaserve.queue"
 local timers = require "timers"
 
 native.null(json.null)
@@ -126,21 +127,6 @@ local function wake_next(client)
   if waiter then waiter:wake(true) end
 end
 
---- Waits until somebody gives a connection back; false where nobody does in time.
-local function wait_in_queue(client)
-  local waiter = core.waiter()
-  table.insert(client.queue, waiter)
-  local timer = timers.setTimeout(function()
-    for i, other in ipairs(client.queue) do
-      if other == waiter then table.remove(client.queue, i) end
-    end
-    waiter:wake(false)
-  end, client.timeout * 1000)
-  local woken = waiter:wait()
-  timers.clearTimeout(timer)
-  return woken
-end
-
 local function take(client)
   while true do
     if client.closed then return nil, "the client is closed", "ECONNRESET" end
@@ -151,7 +137,7 @@ local function take(client)
       client.busy = client.busy - 1
     elseif client.busy < client.pool then
       break
-    elseif not wait_in_queue(client) then
+    elseif not queue.wait(client.queue, client.timeout, false) then
       return nil, ("no connection became free in %g s"):format(client.timeout), "ETIMEDOUT"
     end
   end

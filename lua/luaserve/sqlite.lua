@@ -4,6 +4,7 @@
 local check_options = require("luaserve.options").check
 local core = require "luaserve.core"
 local fs = require "fs"
+local queue = require "luaserve.queue"
 local timers = require "timers"
 local native = require("luaserve.bind").load("sqlite", "libsqlite3-dev")
 
@@ -51,21 +52,6 @@ end
 
 local give
 
---- Waits in the queue of those who want to write: a connection; false where one can be made; LATE.
-local function wait_in_queue(db, pool)
-  local waiter = core.waiter()
-  table.insert(pool.queue, waiter)
-  local timer = timers.setTimeout(function()
-    for i, other in ipairs(pool.queue) do
-      if other == waiter then table.remove(pool.queue, i) end
-    end
-    waiter:wake(LATE)
-  end, db.timeout * 1000)
-  local woken = waiter:wait()
-  timers.clearTimeout(timer)
-  return woken
-end
-
 --- The connection that writes, made where there is none; waits in a queue where it is taken.
 local take
 function take(db, pool)
@@ -79,7 +65,7 @@ function take(db, pool)
     if not conn then pool.count = pool.count - 1 end
     return conn, message, code
   end
-  local woken = wait_in_queue(db, pool)
+  local woken = queue.wait(pool.queue, db.timeout, LATE) -- a connection; false where one can be made
   if woken == LATE then
     return nil, ("another transaction took more than %g s: within its function call tx, not the database")
       :format(db.timeout), "SQLITE_BUSY"
@@ -161,13 +147,13 @@ end
 local function read(db, sql, ...)
   local readers = db.readers
   if db.closed then return nil, "the database is closed", "SQLITE_MISUSE" end
-  local queue = readers.queue
-  if readers.count < readers.most and not queue:idle() then
+  local line = readers.queue
+  if readers.count < readers.most and not line:idle() then
     local opened, message, code = open_reader(db)
     if not opened and readers.count == 0 then return nil, message, code end
     if db.closed then return nil, "the database is closed", "SQLITE_MISUSE" end
   end
-  return checked(pcall(queue.run, queue, sql, db.limit, select("#", ...), ...))
+  return checked(pcall(line.run, line, sql, db.limit, select("#", ...), ...))
 end
 
 local function run(db, sql, ...)

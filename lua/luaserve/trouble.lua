@@ -3,6 +3,7 @@
 --- looked at where the error is raised, which costs.
 local core = require "luaserve.core"
 local mask = require "luaserve.mask"
+local names = require "luaserve.names"
 local peek = require "luaserve.peek"
 
 local M = {}
@@ -161,7 +162,7 @@ end
 
 --- The locals of a template, and its data, but for what it is filled with.
 local function variables_of(locals, data)
-  local list, places, names = {}, {}, {}
+  local list, places, keys = {}, {}, {}
   for _, pair in ipairs(locals or {}) do
     if pair.name ~= "_ENV" and pair.name:sub(1, 2) ~= "__" then
       list[#list + 1] = pair
@@ -169,10 +170,10 @@ local function variables_of(locals, data)
     end
   end
   for name in pairs(data) do
-    if type(name) == "string" and not places[name] then names[#names + 1] = name end
+    if type(name) == "string" and not places[name] then keys[#keys + 1] = name end
   end
-  table.sort(names)
-  for i = 1, math.min(#names, LOCALS_MAX) do add(list, places, names[i], data[names[i]]) end
+  table.sort(keys)
+  for i = 1, math.min(#keys, LOCALS_MAX) do add(list, places, keys[i], data[keys[i]]) end
   return list[1] and list or nil
 end
 
@@ -481,13 +482,6 @@ local function add_values(out, values)
   end
 end
 
-local function sorted_headers(headers)
-  local names = {}
-  for name in pairs(headers) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 --- The text of a trouble, for a terminal.
 ---@param t Trouble
 ---@return string
@@ -503,7 +497,7 @@ function M.text(t)
     local r = t.request
     out[#out + 1] = ""
     out[#out + 1] = peek.printable(("  %s %s HTTP/%s"):format(r.method, r.url, r.httpVersion))
-    for _, name in ipairs(sorted_headers(r.headers)) do
+    for _, name in ipairs(names.sorted(r.headers)) do
       out[#out + 1] = peek.printable(("    %s: %s"):format(name, r.headers[name]))
     end
   end

@@ -5,16 +5,9 @@ local helper = require("spec.helper")
 local machines = require("spec.helper.machines")
 local process = require("spec.helper.process")
 local redis = require("spec.helper.redis")
-local socket = require("socket")
+local free_port = require("spec.helper.ports").free
 
 -- A port that is free on all of them.
-local function free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
-  listener:close()
-  return math.tointeger(tonumber(port))
-end
-
 -- The file of the example, with the addresses and ports of the specs.
 local function configuration(net, ports)
   local text = helper.read_file("examples/deploy/haproxy.cfg")

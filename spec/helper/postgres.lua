@@ -5,7 +5,7 @@ local files = require("spec.helper.files")
 local poll = require("spec.helper.poll")
 local process = require("spec.helper.process")
 local scope = require("spec.helper.scope")
-local socket = require("socket")
+local ports = require("spec.helper.ports")
 
 local M = {}
 
@@ -21,13 +21,6 @@ local function check_run(command)
   local output, ok = output_of(command)
   if not ok then error(command .. ":\n" .. output, 3) end
   return output
-end
-
-local function free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
-  listener:close()
-  return math.tointeger(tonumber(port))
 end
 
 local function programs()
@@ -94,7 +87,7 @@ end
 function M.start()
   local folder = check_run("mktemp -d /tmp/luaserve-pg.XXXXXX"):match("%S+")
   scope.defer(function() os.execute("rm -rf " .. files.quote(folder)) end)
-  local server = setmetatable({ folder = folder, port = free_port(), password = PASSWORD }, Server)
+  local server = setmetatable({ folder = folder, port = ports.free(), password = PASSWORD }, Server)
   make(folder, words_as())
   launch(server)
   server:sql(("CREATE USER kim PASSWORD '%s'"):format(PASSWORD))

@@ -3,16 +3,10 @@
 local files = require("spec.helper.files")
 local poll = require("spec.helper.poll")
 local process = require("spec.helper.process")
+local ports = require("spec.helper.ports")
 local socket = require("socket")
 
 local M = {}
-
-local function free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
-  listener:close()
-  return math.tointeger(tonumber(port))
-end
 
 local function answers(port)
   local conn = socket.tcp()
@@ -29,7 +23,7 @@ end
 ---@return table server a process with port and path
 function M.start(opts)
   opts = opts or {}
-  local dir, port, host = files.tmpdir(), opts.port or free_port(), opts.on and opts.on.host or "127.0.0.1"
+  local dir, port, host = files.tmpdir(), opts.port or ports.free(), opts.on and opts.on.host or "127.0.0.1"
   local argv = { "redis-server", "--save", "", "--appendonly", opts.keep and "yes" or "no", "--appendfsync", "always",
     "--dir", opts.keep or dir, "--unixsocket", dir .. "/s", "--enable-debug-command", "yes",
     "--bind", host, opts.tls and "--tls-port" or "--port", tostring(port) }

@@ -148,6 +148,16 @@ describe("a session", function()
     assert.are.equal("1", (kim.get()))
   end)
 
+  -- Two requests of a visitor's session, which nothing has answered yet.
+  local function at_once(server, who, ...)
+    local conns = {}
+    for i, path in ipairs { ... } do
+      conns[i] = helper.connect(server)
+      conns[i]:send(("GET %s HTTP/1.1\r\nHost: x\r\nCookie: session=%s\r\n\r\n"):format(path, who.jar.session))
+    end
+    return table.unpack(conns)
+  end
+
   it("keeps what two requests at once have changed, each its own keys", function()
     local server = serve(SECRET, [[
       local s = req.session
@@ -165,10 +175,7 @@ describe("a session", function()
     ]], { ahead = "local go, waits\n" })
     local kim = visitor(server)
     kim.get("/first")
-    local cookie = "session=" .. kim.jar.session
-    local slow, fast = helper.connect(server), helper.connect(server)
-    slow:send("GET /slow HTTP/1.1\r\nHost: x\r\nCookie: " .. cookie .. "\r\n\r\n")
-    fast:send("GET /fast HTTP/1.1\r\nHost: x\r\nCookie: " .. cookie .. "\r\n\r\n")
+    local slow, fast = at_once(server, kim, "/slow", "/fast")
     assert.are.equal('{"a":0,"b":2}', fast:read_response().body)
     assert.are.equal('{"a":1,"b":0,"gone":1}', slow:read_response().body)
     assert.are.equal('{"a":1,"b":2}', (kim.get()))
@@ -194,10 +201,7 @@ describe("a session", function()
     ]], { ahead = "local go, waits\n" })
     local kim = visitor(server)
     kim.get("/first")
-    local cookie = "session=" .. kim.jar.session
-    local slow, fast = helper.connect(server), helper.connect(server)
-    slow:send("GET /slow HTTP/1.1\r\nHost: x\r\nCookie: " .. cookie .. "\r\n\r\n")
-    fast:send("GET /fast HTTP/1.1\r\nHost: x\r\nCookie: " .. cookie .. "\r\n\r\n")
+    local slow, fast = at_once(server, kim, "/slow", "/fast")
     fast:read_response()
     assert.are.equal('{"a":1,"b":0,"c":3}', slow:read_response().body)
     assert.are.equal('{"a":1,"b":2,"c":3}', (kim.get()))
@@ -253,10 +257,7 @@ describe("a session", function()
     ]], { ahead = "local go, waits\n" })
     local kim = visitor(server)
     kim.get("/first")
-    local cookie = "session=" .. kim.jar.session
-    local slow, out = helper.connect(server), helper.connect(server)
-    slow:send("GET /slow HTTP/1.1\r\nHost: x\r\nCookie: " .. cookie .. "\r\n\r\n")
-    out:send("GET /logout HTTP/1.1\r\nHost: x\r\nCookie: " .. cookie .. "\r\n\r\n")
+    local slow, out = at_once(server, kim, "/slow", "/logout")
     out:read_response()
     assert.is_nil(slow:read_response().headers["set-cookie"])
     assert.are.equal("nil", (kim.get()))

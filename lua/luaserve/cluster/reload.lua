@@ -1,33 +1,14 @@
 --- A reload without a lost request: a first new worker has to load the code and answer a request before it gets the
 --- sockets of an old one, which is only then asked to go; then the others follow, one by one. Where the first one
 --- fails the old ones go on.
-local core = require "luaserve.core"
 local primary = require "luaserve.cluster.primary"
+local progress = require "luaserve.cluster.progress"
 local sockets = require "luaserve.cluster.sockets"
-local timers = require "timers"
 
 local M = {}
 
 -- Seconds that a new worker has to come up, then to listen, and to answer.
 local START, LISTEN, ANSWER = 60, 5, 10
-
---- Waits until condition() holds of what workers say, or the time is over.
-local function wait_until(condition, seconds)
-  if condition() then return true end
-  local waiter, late = core.waiter(), false
-  local function look()
-    if late or condition() then waiter:wake() end
-  end
-  local timer = timers.setTimeout(function()
-    late = true
-    look()
-  end, seconds * 1000)
-  primary.emitter.on("_progress", look)
-  waiter:wait()
-  primary.emitter.off("_progress", look)
-  timers.clearTimeout(timer)
-  return condition()
-end
 
 local function ended(worker)
   local process = worker.process
@@ -37,8 +18,8 @@ end
 
 --- Whether a worker that is held has loaded its script and answers: true, or false and why not.
 local function try_out(worker, listens)
-  wait_until(function() return worker._dead or worker._loaded end, START)
-  wait_until(function() return worker._dead or #worker._held > 0 or not listens end, worker._loaded and LISTEN or 0)
+  progress.wait(function() return worker._dead or worker._loaded end, START)
+  progress.wait(function() return worker._dead or #worker._held > 0 or not listens end, worker._loaded and LISTEN or 0)
   if worker._dead then return false, ended(worker) end
   if not worker._loaded then return false, "it has not come up within " .. START .. " seconds" end
   if #worker._held == 0 then return not listens, "it does not listen, as the old one does" end
@@ -61,7 +42,7 @@ local function replace(old, is_first)
     end
     primary.let_go(new)
   end
-  wait_until(function() return new._dead or new._ready and sockets.count(new) >= listens end, START)
+  progress.wait(function() return new._dead or new._ready and sockets.count(new) >= listens end, START)
   if new._dead or not new._ready then
     primary.reject(new, old)
     return false, new._dead and ended(new) or "it has not come up within " .. START .. " seconds"
@@ -69,7 +50,7 @@ local function replace(old, is_first)
   primary.accept(new)
   if old._dead or old._retired then return true end
   primary.stop(old, true)
-  wait_until(function() return old._dead or old._retired end, START)
+  progress.wait(function() return old._dead or old._retired end, START)
   return true
 end
 

@@ -2,6 +2,7 @@
 --- program carries, and the annotations for editors of lua/library.
 local core = require "luaserve.core"
 local fs = require "fs"
+local names = require "luaserve.names"
 local path = require "path"
 local process = require "process"
 
@@ -20,8 +21,7 @@ local NAME_MAX = 64
 
 --- Ends the process with a message that says what to do.
 local function give_up(code, text, ...)
-  local message = text:format(...)
-  error(setmetatable({ message = message, _exit = code }, { __tostring = function(self) return self.message end }), 0)
+  return core.giveUp(text:format(...), code)
 end
 
 -- ---- the files
@@ -83,16 +83,9 @@ local function write_file(file, text, flag)
   end
 end
 
-local function sorted(files)
-  local names = {}
-  for name in pairs(files) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 --- Writes files below a folder; never over one that is there, unless the flag is "w".
 local function write_files(folder, files, flag)
-  for _, name in ipairs(sorted(files)) do write_file(path.join(folder, name), files[name], flag) end
+  for _, name in ipairs(names.sorted(files)) do write_file(path.join(folder, name), files[name], flag) end
 end
 
 -- ---- names
@@ -109,12 +102,12 @@ end
 local function check_free(folder, given)
   local stats = fs.lstat(folder)
   if not stats then return end
-  local names, message = fs.readdir(folder)
-  if not names then
+  local there, message = fs.readdir(folder)
+  if not there then
     give_up(1, "%s is there already: %s; choose another name", given, stats:isDirectory() and reason_of(message)
       or "it is not a folder")
   end
-  for _, name in ipairs(names) do
+  for _, name in ipairs(there) do
     if name ~= ".git" then
       give_up(1, "the folder %s is there already and not empty (%s is in it); choose another name, or, for editor "
         .. "settings alone, run: luaserve new --library %s", given, name, given)

@@ -70,7 +70,7 @@ function M.run(arguments)
     io.write(USAGE)
     return 0
   elseif first and first:find("^%-.") then
-    error { _exit = 2, message = "repl has no option '" .. first .. "': luaserve repl [app.lua [arguments]]" }
+    core.giveUp("repl has no option '" .. first .. "': luaserve repl [app.lua [arguments]]", 2)
   end
   local returned = first and core.runScript((table.unpack or unpack)(arguments))
   local names = require("luaserve.repl.names").find(returned)

@@ -3,6 +3,7 @@
 local core = require "luaserve.core"
 local file = require "luaserve.record.file"
 local http = require "http"
+local names = require "luaserve.names"
 
 local M = {}
 
@@ -19,8 +20,7 @@ Shown are the error with its source and locals, and the answer; the exit code is
 ]==]
 
 local function give_up(code, text, ...)
-  local message = select("#", ...) > 0 and text:format(...) or text
-  error(setmetatable({ message = message, _exit = code }, { __tostring = function(self) return self.message end }), 0)
+  return core.giveUp(select("#", ...) > 0 and text:format(...) or text, code)
 end
 
 -- ---- the command line
@@ -168,10 +168,7 @@ local BODY_SHOWN = 2000 -- bytes
 
 local function say_answer(answer)
   say(("%d %s"):format(answer.status, http.STATUS_CODES[answer.status] or ""))
-  local names = {}
-  for name in pairs(answer.headers) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(names.sorted(answer.headers)) do
     local value = answer.headers[name]
     for _, one in ipairs(type(value) == "table" and value or { value }) do say(name .. ": " .. one) end
   end

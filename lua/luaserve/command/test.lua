@@ -23,8 +23,7 @@ require, are looked for in the working directory. The exit code is 0 when all is
   --timeout S        seconds that a test may take (10); 0: any]]
 
 local function give_up(code, text, ...)
-  local message = text:format(...)
-  error(setmetatable({ message = message, _exit = code }, { __tostring = function(self) return self.message end }), 0)
+  return core.giveUp(text:format(...), code)
 end
 
 -- ---- the command line

@@ -157,7 +157,7 @@ end
 local function interval_of(options)
   local interval = options.interval or 1
   if interval < FASTEST or interval > SLOWEST then
-    error({ _exit = 2, message = ("--interval is between %g and %d seconds"):format(FASTEST, SLOWEST) }, 0)
+    core.giveUp(("--interval is between %g and %d seconds"):format(FASTEST, SLOWEST), 2)
   end
   return interval
 end
@@ -183,7 +183,7 @@ function M.run(arguments)
   shows(state, wait)
   state.link.close()
   if state.stopped or not state.gone then return 0 end
-  error({ _exit = 1, message = state.gone }, 0)
+  core.giveUp(state.gone, 1)
 end
 
 return M

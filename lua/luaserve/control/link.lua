@@ -1,4 +1,5 @@
 --- The command's side of the control socket: finds the server of a pid file, and says what is in the way.
+local core = require "luaserve.core"
 local message = require "luaserve.control.message"
 local native = require "luaserve.core.control"
 local process = require "process"
@@ -8,7 +9,7 @@ local M = {}
 local SUFFIX = ".control" -- as src/worker.c has
 
 local function fail(code, text)
-  error({ _exit = code, message = text }, 0)
+  return core.giveUp(text, code)
 end
 
 --- The pid that the file holds; raises what is wrong with it.

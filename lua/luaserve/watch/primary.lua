@@ -10,8 +10,8 @@ local path = require "path"
 local ports = require "luaserve.watch.ports"
 local primary = require "luaserve.cluster.primary"
 local process = require "process"
+local progress = require "luaserve.cluster.progress"
 local sockets = require "luaserve.cluster.sockets"
-local timers = require "timers"
 
 local M = {}
 
@@ -61,24 +61,6 @@ end
 
 -- ---- trying new code
 
---- Waits until condition() holds of what workers say, or the time is over.
-local function wait_until(condition, seconds)
-  if condition() then return true end
-  local waiter, late = core.waiter(), false
-  local function look()
-    if late or condition() then waiter:wake() end
-  end
-  local timer = timers.setTimeout(function()
-    late = true
-    look()
-  end, seconds * 1000)
-  primary.emitter.on("_progress", look)
-  waiter:wait()
-  primary.emitter.off("_progress", look)
-  timers.clearTimeout(timer)
-  return condition()
-end
-
 local function how(worker)
   local code, signal = worker.process.exitCode, worker.process.signalCode
   if signal then return "the script has ended by " .. signal end
@@ -97,7 +79,7 @@ local function clear_way(worker, old)
   if not collides or not old then return end
   primary.stop(old, false)
   sockets.tell(old, { t = "watch", event = "ping" }) -- it says that it retires before it closes its sockets
-  wait_until(function() return old._dead or old._ponged end, LEAVE)
+  progress.wait(function() return old._dead or old._ponged end, LEAVE)
   sockets.prune(kept)
 end
 
@@ -105,19 +87,19 @@ end
 local function try(worker, old)
   local held = worker._held or {}
   local function over() return worker._dead or worker._loaded or again end
-  if not wait_until(over, PATIENCE) and #held == 0 then wait_until(over, START) end
+  if not progress.wait(over, PATIENCE) and #held == 0 then progress.wait(over, START) end
   if again then return false end
   if worker._dead then return how(worker) end
   if not worker._loaded and #held == 0 then return "it has not come up within " .. START .. " seconds" end
   if worker._idle then -- it ends soon, unless a callback listens
-    wait_until(function() return worker._dead or #held > 0 or again end, LISTEN)
+    progress.wait(function() return worker._dead or #held > 0 or again end, LISTEN)
     if again then return false end
   end
-  wait_until(function() return worker._dead or #held >= (worker._pending or 0) end, LISTEN)
+  progress.wait(function() return worker._dead or #held >= (worker._pending or 0) end, LISTEN)
   if worker._dead then return how(worker) end
   clear_way(worker, old)
   primary.let_go(worker)
-  wait_until(function() return worker._dead or worker._ready end, worker._loaded and LISTEN or PATIENCE)
+  progress.wait(function() return worker._dead or worker._ready end, worker._loaded and LISTEN or PATIENCE)
   return worker._dead and how(worker) or nil
 end
 
@@ -128,7 +110,7 @@ local function take(worker, generation, old)
   if not old or old._dead then return end
   primary.stop(old, false)
   sockets.tell(old, { t = "watch", event = "leave", generation = generation, styles = state.styles })
-  wait_until(function() return old._dead or old._retired end, LEAVE)
+  progress.wait(function() return old._dead or old._retired end, LEAVE)
   forget(old)
   sockets.prune {}
 end
@@ -270,7 +252,7 @@ function told.trouble(_, message) said = message.trouble end
 --- Runs one worker, for ever.
 function M.run()
   local opened, why = files.open(on_change)
-  if not opened then error({ message = "--watch: " .. why, _exit = 1 }, 0) end
+  if not opened then core.giveUp("--watch: " .. why, 1) end
   primary.on_watch = function(worker, message) return told[message.event](worker, message) end
   cluster.on("exit", on_exit)
   process.on("SIGHUP", function()

@@ -133,7 +133,7 @@ end
 local function report(value)
   local t = trouble.of(value)
   child.tell { t = "watch", event = "trouble", trouble = trouble.brief(t) }
-  error({ message = trouble.text(t), _exit = 1 }, 0)
+  core.giveUp(trouble.text(t), 1)
 end
 
 local function finish(ok, ...)
